@@ -1,0 +1,5 @@
+//! Moru: a coding assistant for the terminal that runs open models on the user's own machine.
+//!
+//! A client sends requests to a [`session`]; the session asks an [`engine`] to go on, reads text or tool calls through a
+//! [`dialect`], runs a [`tool`] on the [`workspace`], and publishes every step as an event. `docs/architecture.md` is the map.
+
