@@ -3,3 +3,5 @@
 //! A client sends requests to a [`session`]; the session asks an [`engine`] to go on, reads text or tool calls through a
 //! [`dialect`], runs a [`tool`] on the [`workspace`], and publishes every step as an event. `docs/architecture.md` is the map.
 
+pub mod config;
+pub mod permission;

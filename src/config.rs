@@ -1,0 +1,208 @@
+//! Settings: defaults < the user's file < the folder's file < environment < flags. Every key is documented once, here, and
+//! shown by `docs/configuration.md`.
+
+use std::path::{Path, PathBuf};
+
+use etcetera::{BaseStrategy, HomeDirError};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::permission::Mode;
+
+/// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
+const OWN_KEYS: &[&str] = &["mode", "network"];
+/// What environment variables for settings begin with: `MORU_MODEL`, `MORU_COMMAND_TIMEOUT`, …
+const PREFIX: &str = "MORU_";
+
+/// Moru's folders, after the XDG base directory specification. Found by the binary and handed down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    /// `$XDG_CONFIG_HOME/moru`: `config.toml`, `models.toml`.
+    pub config: PathBuf,
+    /// `$XDG_DATA_HOME/moru`: models.
+    pub data: PathBuf,
+    /// `$XDG_STATE_HOME/moru`: sessions, private repositories, the log.
+    pub state: PathBuf,
+    /// `$XDG_CACHE_HOME/moru`: what can be made again.
+    pub cache: PathBuf,
+}
+
+impl Dirs {
+    /// From `HOME` and the `XDG_…` variables.
+    ///
+    /// # Errors
+    /// There is no home folder.
+    pub fn from_environment() -> Result<Self, HomeDirError> {
+        let base = etcetera::choose_base_strategy()?;
+        let data = base.data_dir().join("moru");
+        Ok(Self {
+            config: base.config_dir().join("moru"),
+            state: base.state_dir().unwrap_or_else(|| base.data_dir()).join("moru"),
+            cache: base.cache_dir().join("moru"),
+            data,
+        })
+    }
+}
+
+/// All settings, each with its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// A name from the catalog or the path of a GGUF.
+    pub model: String,
+    /// Tokens of context; 0 takes what the model was trained for and memory holds.
+    pub context: usize,
+    /// Threads for the model; 0 takes the physical cores.
+    pub threads: usize,
+    /// Layers on the GPU; absent takes as many as fit.
+    pub gpu_layers: Option<u32>,
+    /// The wire form of tool calls; absent takes the profile's or the template's.
+    pub dialect: Option<String>,
+    /// How much is allowed without asking: `ask`, `edits` or `yes`. Not from the folder's file.
+    pub mode: Mode,
+    /// Run after the last edit of a turn; its failure goes back to the model. One from the folder's file runs by itself only
+    /// where the mode is `yes`.
+    pub check: Option<String>,
+    /// How often a failed check goes back to the model.
+    pub check_attempts: u32,
+    /// Model calls in one turn; 0 takes the profile's.
+    pub max_steps: usize,
+    /// Seconds after which a command is ended with its whole process tree.
+    pub command_timeout: u64,
+    /// Commands may use the network. Not from the folder's file.
+    pub network: bool,
+    /// Where the check comes from; no key of its own.
+    #[serde(skip)]
+    pub trust_check: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: "qwen2.5-coder-1.5b".into(),
+            context: 0,
+            threads: 0,
+            gpu_layers: None,
+            dialect: None,
+            mode: Mode::Ask,
+            check: None,
+            check_attempts: 3,
+            max_steps: 0,
+            command_timeout: 60,
+            network: false,
+            trust_check: false,
+        }
+    }
+}
+
+/// Why settings cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path} cannot be read: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{origin} is not right: {reason}")]
+    Invalid { origin: String, reason: String },
+    #[error("{path} sets `{key}`, which only your own settings may; put it into {own} or remove it")]
+    NotYours { path: PathBuf, key: String, own: PathBuf },
+}
+
+impl Config {
+    /// Reads all layers below the flags. `environment` is what [`std::env::vars`] gives.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a key or value is not right.
+    pub fn load(
+        dirs: &Dirs,
+        folder: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let (own, project) = (dirs.config.join("config.toml"), folder.join(".moru/config.toml"));
+        let mut table = read(&own)?;
+        let from_folder = read(&project)?;
+        if let Some(key) = OWN_KEYS.iter().find(|key| from_folder.contains_key(**key)) {
+            return Err(ConfigError::NotYours { path: project, key: (*key).into(), own });
+        }
+        let from_environment = environment_table(environment)?;
+        let trust_check = from_environment.contains_key("check") || !from_folder.contains_key("check");
+        table.extend(from_folder);
+        table.extend(from_environment);
+        let config: Self = table.try_into().map_err(|e: toml::de::Error| invalid("the configuration", e.message()))?;
+        Ok(Self { trust_check, ..config })
+    }
+}
+
+fn read(path: &Path) -> Result<Table, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Table::new()),
+        Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+    };
+    let table: Table = text.parse().map_err(|e: toml::de::Error| invalid(path.display(), e.message()))?;
+    // The whole is checked again when it is complete; here the message can name the file.
+    table.clone().try_into::<Config>().map_err(|e| invalid(path.display(), e.message()))?;
+    Ok(table)
+}
+
+fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Result<Table, ConfigError> {
+    let known = Table::try_from(Config {
+        gpu_layers: Some(0),
+        dialect: Some(String::new()),
+        check: Some(String::new()),
+        ..Config::default()
+    })
+    .map_err(|e| invalid("the configuration", e))?;
+    let mut table = Table::new();
+    for (name, text) in environment {
+        let Some(key) = name.strip_prefix(PREFIX).map(|k| k.to_ascii_lowercase().replace('_', "-")) else { continue };
+        let wrong = |what: &str| invalid(&name, format!("`{text}` is no {what}"));
+        let value = match known.get(&key) {
+            Some(Value::Integer(_)) => Value::Integer(text.parse().map_err(|_| wrong("number"))?),
+            Some(Value::Boolean(_)) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
+            Some(_) => Value::String(text),
+            None => continue,
+        };
+        table.insert(key, value);
+    }
+    Ok(table)
+}
+
+fn invalid(origin: impl ToString, reason: impl ToString) -> ConfigError {
+    ConfigError::Invalid { origin: origin.to_string(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(own: &str, project: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path();
+        std::fs::create_dir_all(path.join("folder/.moru")).unwrap();
+        std::fs::write(path.join("config.toml"), own).unwrap();
+        std::fs::write(path.join("folder/.moru/config.toml"), project).unwrap();
+        let dirs = Dirs { config: path.into(), data: path.into(), state: path.into(), cache: path.into() };
+        let vars = environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
+        Config::load(&dirs, &path.join("folder"), vars)
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let config =
+            load("context = 1\nthreads = 1", "context = 2", &[("MORU_CONTEXT", "3"), ("MORU_OTHER", "x")]).unwrap();
+        assert_eq!((config.context, config.threads), (3, 1));
+    }
+
+    #[test]
+    fn a_folder_does_not_decide_what_it_may_do() {
+        assert!(matches!(load("", "mode = \"yes\"", &[]), Err(ConfigError::NotYours { .. })));
+        assert!(load("check = \"make\"", "", &[]).unwrap().trust_check);
+        assert!(!load("check = \"make\"", "check = \"rm\"", &[]).unwrap().trust_check);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let message = |result: Result<Config, ConfigError>| result.unwrap_err().to_string();
+        assert!(message(load("modle = \"x\"", "", &[])).contains("modle"));
+        assert!(message(load("", "", &[("MORU_THREADS", "two")])).contains("`two` is no number"));
+    }
+}
