@@ -4,4 +4,5 @@
 //! [`dialect`], runs a [`tool`] on the [`workspace`], and publishes every step as an event. `docs/architecture.md` is the map.
 
 pub mod config;
+pub mod dialect;
 pub mod permission;
