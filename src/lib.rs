@@ -5,4 +5,5 @@
 
 pub mod config;
 pub mod dialect;
+pub mod model;
 pub mod permission;

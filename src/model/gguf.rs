@@ -1,0 +1,198 @@
+//! What a GGUF file says of itself, and whether it is whole. The header is read by this small reader before llama.cpp sees
+//! the file: llama.cpp maps a truncated file happily and dies of it later, inside C++.
+//!
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
+
+mod header;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::ModelError;
+use header::{Header, Value};
+
+/// Facts of a GGUF whose header is sound and whose tensors all lie within the file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gguf {
+    /// `general.architecture` (`qwen2`, …).
+    pub architecture: String,
+    /// `general.name`.
+    pub title: Option<String>,
+    /// `Q4_K_M`, …; `unknown` where the file has a type that this version cannot name.
+    pub quantisation: String,
+    /// Elements of all tensors. More than the number in the model's name where embeddings are stored twice.
+    pub parameters: u64,
+    /// Tokens of context that the model was trained for; 0 where the file does not say.
+    pub context_length: usize,
+    pub layers: usize,
+    pub embedding_length: usize,
+    pub feed_forward_length: usize,
+    pub heads: usize,
+    /// Key-value heads of all layers together.
+    pub kv_heads: usize,
+    /// Elements of a key of one head.
+    pub key_length: usize,
+    /// Elements of a value of one head.
+    pub value_length: usize,
+    /// Experts a layer; 0 for a dense model.
+    pub experts: usize,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// `tokenizer.ggml.model` (`gpt2`, `llama`, …).
+    pub tokenizer: Option<String>,
+    /// `tokenizer.ggml.pre`: how text is split before it is tokenised.
+    pub pre_tokenizer: Option<String>,
+    /// The model's own Jinja template.
+    #[serde(skip)]
+    pub chat_template: Option<String>,
+    /// Number of files over which the model is spread.
+    pub split_count: usize,
+    /// Bytes of this file.
+    pub size: u64,
+}
+
+/// Why a file cannot be used as a model.
+#[derive(Debug, thiserror::Error)]
+pub enum GgufError {
+    #[error("this is no GGUF file ({0}); Moru runs models in the GGUF format only")]
+    NotGguf(&'static str),
+    #[error("the file is incomplete: its tensors need {needed} bytes and it has {size}; download it again")]
+    Truncated { needed: u64, size: u64 },
+    #[error("the file ends within its header, after {size} bytes; download it again")]
+    HeaderTruncated { size: u64 },
+    #[error("GGUF version {0} is not supported; versions 2 and 3 are")]
+    Version(u32),
+    #[error("the file is damaged: {0}; download it again")]
+    Damaged(String),
+    #[error("a tensor has type {0}, which this version does not know; a newer Moru may")]
+    TensorType(u32),
+    #[error("the file holds {0} and not a language model; choose the model's own file")]
+    NotAModel(String),
+    #[error("cannot read the file: {0}")]
+    Io(std::io::Error),
+}
+
+impl Gguf {
+    /// Reads and checks the header of a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no GGUF, or is not whole.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let wrap = |source| ModelError::Gguf { path: path.to_owned(), source };
+        let file = File::open(path).map_err(ModelError::io("read", path))?;
+        let meta = file.metadata().map_err(ModelError::io("read", path))?;
+        if !meta.is_file() {
+            return Err(wrap(GgufError::NotGguf("it is a folder or a device")));
+        }
+        Self::read(BufReader::with_capacity(1 << 16, file), meta.len()).map_err(wrap)
+    }
+
+    /// As [`Gguf::open`], for `size` bytes from a reader. Never holds more memory than about `size`.
+    ///
+    /// # Errors
+    /// As [`Gguf::open`].
+    pub fn read(reader: BufReader<impl Read + Seek>, size: u64) -> Result<Self, GgufError> {
+        let header = Header::read(reader, size)?;
+        Self::from_header(&header, size)
+    }
+
+    fn from_header(header: &Header, size: u64) -> Result<Self, GgufError> {
+        let text = |key: &str| header.text(key).map(str::to_owned);
+        let architecture =
+            text("general.architecture").ok_or_else(|| GgufError::NotAModel("no `general.architecture`".into()))?;
+        let kind = header.text("general.type").unwrap_or("model");
+        if kind != "model" || architecture == "clip" {
+            let kind = if architecture == "clip" { "a projector for images (mmproj)" } else { kind };
+            return Err(GgufError::NotAModel(kind.to_owned()));
+        }
+        let number = |key: &str| header.number(&format!("{architecture}.{key}")).unwrap_or(0);
+        let layers = number("block_count");
+        let heads = number("attention.head_count");
+        let kv_heads = match header.get(&format!("{architecture}.attention.head_count_kv")) {
+            Some(Value::Numbers(per_layer)) => per_layer.iter().fold(0, |a: usize, n| a.saturating_add(*n as usize)),
+            Some(Value::Number(n)) => layers.saturating_mul(*n as usize),
+            _ => layers.saturating_mul(heads),
+        };
+        let head_size = number("embedding_length").checked_div(heads).unwrap_or(0);
+        let length = |key| header.number(&format!("{architecture}.attention.{key}")).unwrap_or(head_size);
+        Ok(Self {
+            title: text("general.name"),
+            quantisation: header.number("general.file_type").and_then(quantisation).unwrap_or("unknown").to_owned(),
+            parameters: header.elements,
+            context_length: number("context_length"),
+            layers,
+            embedding_length: number("embedding_length"),
+            feed_forward_length: number("feed_forward_length"),
+            heads,
+            kv_heads,
+            key_length: length("key_length"),
+            value_length: length("value_length"),
+            experts: number("expert_count"),
+            vocabulary: match header.get("tokenizer.ggml.tokens") {
+                Some(Value::List(n)) => *n as usize,
+                _ => number("vocab_size"),
+            },
+            tokenizer: text("tokenizer.ggml.model"),
+            pre_tokenizer: text("tokenizer.ggml.pre"),
+            chat_template: text("tokenizer.chat_template"),
+            split_count: header.number("split.count").unwrap_or(1).max(1),
+            size,
+            architecture,
+        })
+    }
+
+    /// Bytes that one token takes in a KV cache of 16-bit floats. An upper bound: layers with a sliding window or a
+    /// recurrent state take less.
+    pub fn kv_bytes_per_token(&self) -> u64 {
+        let elements = self.key_length.saturating_add(self.value_length).saturating_mul(self.kv_heads);
+        (elements as u64).saturating_mul(2)
+    }
+}
+
+/// Name of a value of `general.file_type` (llama.cpp's `llama_ftype`).
+fn quantisation(file_type: usize) -> Option<&'static str> {
+    Some(match file_type {
+        0 => "F32",
+        1 => "F16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        7 => "Q8_0",
+        8 => "Q5_0",
+        9 => "Q5_1",
+        10 => "Q2_K",
+        11 => "Q3_K_S",
+        12 => "Q3_K_M",
+        13 => "Q3_K_L",
+        14 => "Q4_K_S",
+        15 => "Q4_K_M",
+        16 => "Q5_K_S",
+        17 => "Q5_K_M",
+        18 => "Q6_K",
+        19 => "IQ2_XXS",
+        20 => "IQ2_XS",
+        21 => "Q2_K_S",
+        22 => "IQ3_XS",
+        23 => "IQ3_XXS",
+        24 => "IQ1_S",
+        25 => "IQ4_NL",
+        26 => "IQ3_S",
+        27 => "IQ3_M",
+        28 => "IQ2_S",
+        29 => "IQ2_M",
+        30 => "IQ4_XS",
+        31 => "IQ1_M",
+        32 => "BF16",
+        36 => "TQ1_0",
+        37 => "TQ2_0",
+        38 => "MXFP4",
+        39 => "NVFP4",
+        40 => "Q1_0",
+        41 => "Q2_0",
+        _ => return None,
+    })
+}

@@ -1,0 +1,74 @@
+//! Models: what there is ([`catalog`]), what is on this machine ([`store`]), how it gets here ([`pull`]), what a file holds
+//! ([`gguf`]), what this machine is ([`device`]) and what fits on it ([`fit`]).
+
+pub mod catalog;
+pub mod device;
+mod error;
+pub mod fit;
+pub mod gguf;
+pub mod hash;
+pub mod pull;
+pub mod store;
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Dirs;
+pub use catalog::{Catalog, Entry};
+pub use error::ModelError;
+pub use gguf::Gguf;
+pub use store::Store;
+
+/// A model that can be loaded: its file is there and its header is sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedModel {
+    /// The catalog's name, or the file's stem.
+    pub name: String,
+    pub path: PathBuf,
+    /// What the catalog knows of it; `None` for a file that was given by its path.
+    pub entry: Option<Entry>,
+    pub gguf: Gguf,
+}
+
+/// Finds the model that `value` (the setting `model`, or `--model`) means: a name from the catalog, a name under which a
+/// file was imported, or the path of a GGUF. A value that contains a `/` or ends in `.gguf` is a path, and so is one that
+/// no name equals but which is a file.
+///
+/// # Errors
+/// There is no such model, it is not on this machine, or its file is unsound.
+pub fn resolve(value: &str, dirs: &Dirs) -> Result<ResolvedModel, ModelError> {
+    let (path, name, entry) = locate(value, dirs)?;
+    if !path.exists() {
+        return Err(match entry {
+            Some(entry) => ModelError::NotPulled { name: entry.name },
+            None => ModelError::Missing { path },
+        });
+    }
+    let gguf = Gguf::open(&path)?;
+    Ok(ResolvedModel { name, path, entry, gguf })
+}
+
+/// Where the file of `value` is or would be, without looking into it.
+///
+/// # Errors
+/// There is no such model.
+pub fn locate(value: &str, dirs: &Dirs) -> Result<(PathBuf, String, Option<Entry>), ModelError> {
+    if value.contains('/') || value.ends_with(".gguf") {
+        return Ok((PathBuf::from(value), stem(value), None));
+    }
+    let catalog = Catalog::load(&dirs.config)?;
+    let store = Store::new(dirs);
+    if let Some(entry) = catalog.get(value) {
+        return Ok((store.path(&entry.name), entry.name.clone(), Some(entry.clone())));
+    }
+    if store::is_name(value) && store.path(value).is_file() {
+        return Ok((store.path(value), value.to_owned(), None));
+    }
+    if Path::new(value).is_file() {
+        return Ok((PathBuf::from(value), stem(value), None));
+    }
+    Err(catalog.unknown(value))
+}
+
+fn stem(path: &str) -> String {
+    Path::new(path).file_stem().map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
+}
