@@ -5,5 +5,6 @@
 
 pub mod config;
 pub mod dialect;
+pub mod engine;
 pub mod model;
 pub mod permission;

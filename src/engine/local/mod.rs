@@ -1,0 +1,293 @@
+//! A model in this process: llama.cpp on a worker thread.
+
+mod generate;
+mod kv;
+mod output;
+mod sample;
+mod worker;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use jiff::tz::TimeZone;
+use llama_cpp_2::LogOptions;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use self::generate::Job;
+use self::sample::Grammars;
+use self::worker::{Command, Worker};
+use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request};
+use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
+
+pub use self::worker::Speed;
+
+/// Tokens read at a time on a CPU: small enough that an interruption is felt as one, large enough to cost no speed.
+const CPU_CHUNK: usize = 256;
+/// The same on a GPU.
+const GPU_CHUNK: usize = 2048;
+
+/// What to load and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A sound GGUF: see [`crate::model`], which checks it first; llama.cpp's own complaints are no sentences.
+    pub path: PathBuf,
+    /// As shown to the user.
+    pub name: String,
+    /// Tokens of context.
+    pub context: usize,
+    pub threads: usize,
+    /// Layers to put on the GPU, the output layer counted as one.
+    pub gpu_layers: u32,
+    /// The wire form of tool calls; found by the template where `None`.
+    pub dialect: Option<String>,
+}
+
+/// A loaded model and the thread that runs it.
+pub struct LocalEngine {
+    model: Arc<LlamaModel>,
+    info: ModelInfo,
+    dialect: Box<dyn Dialect>,
+    render: RenderOptions,
+    /// The control tokens of the vocabulary, as text.
+    controls: Vec<String>,
+    /// Text to begin every prompt with, where the template leaves it out.
+    bos: Option<String>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl LocalEngine {
+    /// Starts llama.cpp without a model, so that its devices can be asked for without a word on the screen.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn prepare() -> Result<(), EngineError> {
+        backend().map(drop)
+    }
+
+    /// Loads a model and starts its thread. Blocks for as long as reading the file takes.
+    ///
+    /// # Errors
+    /// llama.cpp cannot load the file or has no memory for the context.
+    pub fn load(options: &Options) -> Result<Self, EngineError> {
+        let refused = |what: String| EngineError::Load(what);
+        let backend = backend()?;
+        let params = LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers);
+        let model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
+            refused(format!("llama.cpp cannot load {}: {error}; see the log for its reasons", options.path.display()))
+        })?;
+        let model = Arc::new(model);
+        let meta = |key: &str| model.meta_val_str(key).ok();
+        let template = meta("tokenizer.chat_template").unwrap_or_default();
+        let dialect = dialect::for_template(&template, options.dialect.as_deref())
+            .map_err(|error| refused(format!("{}: {error}", options.name)))?;
+        let vocab = model.vocab();
+        let text = |token| String::from_utf8_lossy(&vocab.token_to_piece(token, true, None)).into_owned();
+        let render = RenderOptions {
+            bos_token: text(vocab.bos()),
+            eos_token: text(vocab.eos()),
+            now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
+            ..Default::default()
+        };
+        let tokens = (0..model.n_vocab()).map(LlamaToken).filter(|&token| vocab.is_control(token));
+        let controls = tokens.map(text).collect();
+        let bos = vocab.should_add_bos().then(|| render.bos_token.clone());
+        let info = ModelInfo {
+            name: options.name.clone(),
+            architecture: meta("general.architecture").unwrap_or_default(),
+            parameters: model.n_params(),
+            size: model.size(),
+            context: options.context,
+            dialect: dialect.name().to_owned(),
+            device: device_names(options.gpu_layers),
+        };
+        let commands = start(model.clone(), options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
+        Ok(Self { model, info, dialect, render, controls, bos, commands })
+    }
+
+    /// Measures reading of `prompt` tokens and generating of `generate` behind a context of `depth` tokens. The KV cache is
+    /// empty afterwards.
+    ///
+    /// # Errors
+    /// llama.cpp could not decode.
+    pub async fn measure(&self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || EngineError::Decode("its thread has ended".into());
+        self.commands.send(Command::Measure { depth, prompt, generate, reply }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<Prompt, EngineError> {
+        let messages: Vec<Message> = messages.iter().map(|message| self.harmless(message)).collect();
+        let rendered = self.dialect.render(&messages, tools, &self.render);
+        let prompt = rendered.map_err(|e| EngineError::Prompt(e.to_string()))?;
+        Ok(match &self.bos {
+            Some(bos) if !prompt.text.starts_with(bos.as_str()) => Prompt { text: format!("{bos}{}", prompt.text) },
+            _ => prompt,
+        })
+    }
+
+    /// The message without control tokens in what users, files and commands said: written out, they would end the message
+    /// and speak for someone else.
+    fn harmless(&self, message: &Message) -> Message {
+        let mut message = message.clone();
+        if matches!(message.role, Role::User | Role::Tool) {
+            for control in self.controls.iter().filter(|control| control.len() > 1) {
+                if message.content.contains(control.as_str()) {
+                    let mut chars = control.chars();
+                    let first = chars.next().unwrap_or_default();
+                    message.content =
+                        message.content.replace(control.as_str(), &format!("{first}\u{200b}{}", chars.as_str()));
+                }
+            }
+        }
+        message
+    }
+
+    fn job(&self, request: &Request, cancel: CancellationToken) -> Result<(Job, Deltas), EngineError> {
+        let grammar = match &request.constraint {
+            Constraint::Free => None,
+            Constraint::Call(specs) => Some(self.dialect.grammar(specs, false)),
+            Constraint::MustCall(specs) => Some(self.dialect.grammar(specs, true)),
+            Constraint::OneOf(texts) => Some(Ok(one_of(texts))),
+        };
+        let grammar = grammar.transpose().map_err(|e| EngineError::Prompt(e.to_string()))?;
+        let (deltas, receiver) = mpsc::unbounded_channel();
+        let prompt = self.prompt(&request.messages, &request.tools)?;
+        let plain = !request.prefix.is_empty();
+        let job = Job {
+            parser: if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) },
+            prompt: prompt.text + &request.prefix,
+            stop: request.stop.clone(),
+            grammar,
+            sampling: request.sampling.clone(),
+            max_tokens: request.max_tokens,
+            logprobs: request.logprobs,
+            cancel,
+            deltas,
+        };
+        Ok((job, receiver))
+    }
+}
+
+type Deltas = mpsc::UnboundedReceiver<Result<Delta, EngineError>>;
+
+impl Engine for LocalEngine {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.model.vocab().tokenize(text.as_bytes(), false, true).len()
+    }
+
+    fn count_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<usize, EngineError> {
+        Ok(self.count(&self.prompt(messages, tools)?.text))
+    }
+
+    fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
+        let receiver = self.job(&request, cancel).and_then(|(job, receiver)| {
+            let gone = |_| EngineError::Decode("its thread has ended".into());
+            self.commands.send(Command::Generate(Box::new(job))).map(|()| receiver).map_err(gone)
+        });
+        match receiver {
+            Ok(receiver) => UnboundedReceiverStream::new(receiver).boxed(),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+/// Takes everything for text.
+struct Plain;
+
+impl Parser for Plain {
+    fn push(&mut self, piece: &str) -> Vec<Parsed> {
+        if piece.is_empty() { Vec::new() } else { vec![Parsed::Text(piece.to_owned())] }
+    }
+
+    fn finish(&mut self) -> Vec<Parsed> {
+        Vec::new()
+    }
+}
+
+/// A grammar of whole texts.
+fn one_of(texts: &[String]) -> Grammar {
+    let quoted: Vec<String> = texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string()).collect();
+    Grammar { lark: format!("start: {}", quoted.join(" | ")), trigger: None }
+}
+
+/// Where layers are, as llama.cpp names its devices.
+fn device_names(gpu_layers: u32) -> String {
+    let gpus: Vec<String> = crate::model::device::devices().into_iter().filter(|d| d.gpu).map(|d| d.name).collect();
+    if gpu_layers == 0 || gpus.is_empty() { "CPU".into() } else { gpus.join(", ") }
+}
+
+/// Starts the thread and waits until its context stands.
+fn start(
+    model: Arc<LlamaModel>,
+    options: &Options,
+    chunk: usize,
+) -> Result<mpsc::UnboundedSender<Command>, EngineError> {
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let (context, threads) = (options.context, options.threads);
+    let run = move || {
+        let grammars = Grammars::new(&model);
+        match new_context(&model, context, threads, chunk) {
+            Ok(context) => {
+                let _ = ready.send(Ok(()));
+                Worker::new(&model, context, chunk, grammars).serve(receiver);
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    };
+    let failed = |e: &dyn std::fmt::Display| EngineError::Load(format!("the model's thread cannot be started: {e}"));
+    std::thread::Builder::new().name("model".into()).spawn(run).map_err(|e| failed(&e))?;
+    is_ready.recv().map_err(|e| failed(&e))??;
+    Ok(commands)
+}
+
+fn new_context(
+    model: &LlamaModel,
+    tokens: usize,
+    threads: usize,
+    chunk: usize,
+) -> Result<LlamaContext<'_>, EngineError> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let threads = i32::try_from(threads.max(1)).unwrap_or(1);
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(number(tokens)))
+        .with_n_batch(number(chunk))
+        .with_n_ubatch(number(chunk.min(512)))
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
+        .with_no_perf(true);
+    model.new_context(backend()?, params).map_err(|_| {
+        EngineError::Load(format!(
+            "there is no memory for a context of {tokens} tokens; start with a smaller --context"
+        ))
+    })
+}
+
+/// llama.cpp's global state: made once a process, with its log turned over to `tracing`.
+fn backend() -> Result<&'static LlamaBackend, EngineError> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    let made = BACKEND.get_or_init(|| {
+        llama_cpp_2::send_logs_to_tracing(LogOptions::default());
+        LlamaBackend::init().map_err(|e| e.to_string())
+    });
+    made.as_ref().map_err(|e| EngineError::Load(format!("llama.cpp cannot be started: {e}")))
+}
