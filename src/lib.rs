@@ -8,3 +8,4 @@ pub mod dialect;
 pub mod engine;
 pub mod model;
 pub mod permission;
+pub mod workspace;
