@@ -8,4 +8,5 @@ pub mod dialect;
 pub mod engine;
 pub mod model;
 pub mod permission;
+pub mod sandbox;
 pub mod workspace;

@@ -1,0 +1,114 @@
+//! What a command may reach, how it is started, and how it is ended with everything that it started.
+//!
+//! [`run_command`] is the one way in which Moru starts a command for a model or a check. [`Sandbox`] says what the command may
+//! reach; what of that this machine can enforce, [`ability`] says. `docs/security.md` is the whole picture.
+
+mod output;
+mod places;
+mod process;
+
+#[cfg(not(target_os = "linux"))]
+mod group;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "linux")]
+mod supervisor;
+
+use std::path::{Path, PathBuf};
+
+pub use output::Output;
+pub use places::Places;
+pub use process::{CommandEnd, CommandError, CommandSpec, End, run_command};
+
+#[cfg(not(target_os = "linux"))]
+use group as tree;
+#[cfg(target_os = "linux")]
+use supervisor as tree;
+
+/// What a command may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Nothing is restricted.
+    off: bool,
+    /// Below these it may write: folders, or single files. Absolute.
+    writable: Vec<PathBuf>,
+    /// These it may not read, folders with all that is below them. Absolute.
+    hidden: Vec<PathBuf>,
+    /// It may open network sockets.
+    network: bool,
+}
+
+impl Sandbox {
+    /// A command that works on the folder `root`: writes below it, to its git repository wherever that lies, below temporary
+    /// folders and the caches of build tools, and reads everything but secrets.
+    pub fn new(root: &Path, places: &Places, network: bool) -> Self {
+        let mut writable = vec![root.to_path_buf()];
+        // A linked worktree, a submodule and a folder within a repository have theirs elsewhere.
+        if let Ok(repository) = git2::Repository::discover(root) {
+            writable.extend([repository.path().to_path_buf(), repository.commondir().to_path_buf()]);
+        }
+        writable.extend(places.temp.iter().cloned());
+        writable.extend(places.caches.iter().cloned());
+        writable.extend(places::DEVICES.iter().map(PathBuf::from));
+        Self { off: false, writable, hidden: places.secrets.clone(), network }
+    }
+
+    /// No restriction, for a machine or a user that wants none.
+    pub fn off() -> Self {
+        Self { off: true, writable: Vec::new(), hidden: Vec::new(), network: true }
+    }
+
+    /// Whether commands may open network sockets.
+    pub fn network(&self) -> bool {
+        self.network
+    }
+
+    /// Whether anything is restricted.
+    pub fn is_on(&self) -> bool {
+        !self.off
+    }
+}
+
+/// What this machine can enforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ability {
+    /// Writing outside the workspace, and reading secrets.
+    pub files: Guard,
+    /// Opening network sockets.
+    pub network: Guard,
+    /// Ending a command with everything that it started.
+    pub processes: Guard,
+}
+
+/// One kind of restriction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    pub enforced: bool,
+    /// One sentence: what holds here, and what to do where nothing does.
+    pub sentence: String,
+}
+
+impl Guard {
+    fn new(enforced: bool, sentence: impl Into<String>) -> Self {
+        Self { enforced, sentence: sentence.into() }
+    }
+}
+
+/// Asks the machine what it can enforce. Changes nothing.
+pub fn ability() -> Ability {
+    #[cfg(target_os = "linux")]
+    return linux::ability();
+    #[cfg(target_os = "macos")]
+    return macos::ability();
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    return Ability {
+        files: Guard::new(false, "Commands can write wherever you can; this system has no sandbox that Moru knows."),
+        network: Guard::new(false, "Commands can use the network; this system has no sandbox that Moru knows."),
+        processes: group::guard(),
+    };
+}
+
+#[cfg(test)]
+mod tests;
