@@ -1,0 +1,207 @@
+//! Syntax errors that an edit brings into a file.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
+
+use super::Language;
+
+/// After which parsing is given up; a file that takes longer is not judged.
+const TIME_LIMIT: Duration = Duration::from_millis(500);
+
+/// More errors in one text than this are not collected: they are one error's consequences.
+const MOST: usize = 50;
+
+/// A place where a text is no program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Counts from 1.
+    pub line: usize,
+    /// In characters, counts from 1.
+    pub column: usize,
+    /// Characters of the line that are wrong; at least 1.
+    pub width: usize,
+    /// The line, without its end.
+    pub text: String,
+    /// What is wrong, in a few words.
+    pub message: String,
+}
+
+impl fmt::Display for SyntaxError {
+    /// Three lines: place and reason, the line, carets below what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.text.chars().take(self.column.saturating_sub(1));
+        // Tabs stay tabs, so that the caret stands right whatever their width.
+        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let carets = "^".repeat(self.width);
+        write!(f, "line {}: {}\n{}\n{indent}{carets}", self.line, self.message, self.text)
+    }
+}
+
+/// The errors of `after` that `before` did not have, in the order of the text. None where the language is not known.
+pub fn new_errors(path: &Path, before: Option<&str>, after: &str) -> Vec<SyntaxError> {
+    let Some(language) = Language::of(path) else { return Vec::new() };
+    let found = errors(language, after);
+    if found.is_empty() {
+        return found;
+    }
+    // Lines move when others are added: an error is the same where the line's text and the reason are.
+    let mut known = before.map(|text| errors(language, text)).unwrap_or_default();
+    found
+        .into_iter()
+        .filter(|error| {
+            let same = |old: &SyntaxError| old.text.trim() == error.text.trim() && old.message == error.message;
+            known.iter().position(same).map(|at| known.swap_remove(at)).is_none()
+        })
+        .collect()
+}
+
+/// The errors of a text, at most [`MOST`].
+fn errors(language: &Language, text: &str) -> Vec<SyntaxError> {
+    let Some(tree) = parse(language, text) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut cursor = tree.walk();
+    while found.len() < MOST {
+        let node = cursor.node();
+        let inner = node.is_error() && has_inner_error(node);
+        if (node.is_error() && !inner) || node.is_missing() {
+            found.push(describe(node, text));
+        }
+        let descend = node.has_error() && (!node.is_error() || inner);
+        let moved = (descend && cursor.goto_first_child()) || next(&mut cursor);
+        if !moved {
+            break;
+        }
+    }
+    found
+}
+
+/// Goes on after the current node, up where there is no sibling.
+fn next(cursor: &mut TreeCursor<'_>) -> bool {
+    loop {
+        if cursor.goto_next_sibling() {
+            return true;
+        }
+        if !cursor.goto_parent() {
+            return false;
+        }
+    }
+}
+
+/// An error that contains another is a wider guess at the same; the inner one is nearer to the cause.
+fn has_inner_error(node: Node<'_>) -> bool {
+    let mut cursor = node.walk();
+    node.children(&mut cursor).any(|child| child.has_error() || child.is_missing())
+}
+
+fn parse(language: &Language, text: &str) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(&language.grammar()).ok()?;
+    let start = Instant::now();
+    let mut in_time = |_: &tree_sitter::ParseState| {
+        if start.elapsed() < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let options = ParseOptions::new().progress_callback(&mut in_time);
+    let bytes = text.as_bytes();
+    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
+}
+
+fn describe(node: Node<'_>, text: &str) -> SyntaxError {
+    let at = node.start_byte().min(text.len());
+    let begin = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let wrong = text.get(node.byte_range()).and_then(|wrong| wrong.lines().next()).unwrap_or_default().trim_end();
+    let message = match (node.is_missing(), node.child_count()) {
+        (true, _) => format!("`{}` is missing", node.kind()),
+        // A word that fits nowhere is itself at fault; of several it may be any.
+        (false, 0 | 1) if (1..=40).contains(&wrong.len()) => format!("unexpected `{wrong}`"),
+        _ => "syntax error".to_owned(),
+    };
+    SyntaxError {
+        line: node.start_position().row + 1,
+        column: text.get(begin..at).map_or(0, |before| before.chars().count()) + 1,
+        width: wrong.chars().count().max(1),
+        text: line.to_owned(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of the errors that come in when `before` becomes `after`.
+    fn lines(path: &str, before: Option<&str>, after: &str) -> Vec<usize> {
+        new_errors(Path::new(path), before, after).iter().map(|error| error.line).collect()
+    }
+
+    #[test]
+    fn what_is_right_has_no_errors() {
+        for (path, text) in [
+            ("a.rs", "fn main() { println!(\"{}\", 1); }\n"),
+            ("a.py", "def f(x):\n    return [y for y in x if y]\n"),
+            ("a.js", "const f = async (x) => { await x; };\n"),
+            ("a.ts", "function f<T>(x: T): T { return x as T; }\n"),
+            ("a.tsx", "const a = <B c={1}>{x}</B>;\n"),
+            ("a.go", "package a\n\nfunc f() (int, error) { return 1, nil }\n"),
+            ("A.java", "class A { int f() { return 1; } }\n"),
+            ("a.c", "#include <a.h>\nint main(void) { return 0; }\n"),
+            ("a.cpp", "template <class T> auto f(T x) { return x; }\n"),
+            ("a.py", ""),
+        ] {
+            assert_eq!(lines(path, None, text), [0; 0], "{path}");
+        }
+    }
+
+    #[test]
+    fn every_language_notices_a_bracket_left_open() {
+        for (path, text) in [
+            ("a.rs", "fn f() { g(1; }\n"),
+            ("a.py", "def f(x:\n    return x\n"),
+            ("a.js", "f(1;\n"),
+            ("a.ts", "let x: number = (1;\n"),
+            ("a.tsx", "let x = (1;\n"),
+            ("a.go", "package a\n\nfunc f() { g(1 }\n"),
+            ("A.java", "class A { int f( { return 1; } }\n"),
+            ("a.c", "int main(void) { return f(0; }\n"),
+            ("a.cpp", "int f() { return g(0; }\n"),
+        ] {
+            assert!(!lines(path, None, text).is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_edit_brought_in_is_named() {
+        let broken = "def f():\n    return (1\n\n\ndef g():\n    return 2\n";
+        assert!(!lines("a.py", None, broken).is_empty());
+        assert_eq!(lines("a.py", Some(broken), &format!("# moved\n{broken}")), [0; 0]);
+        assert_eq!(lines("a.unknown", None, "((("), [0; 0]);
+        let before = "int a;\nint b;\n";
+        assert_eq!(lines("a.c", Some(before), "int a;\nint = b;\n"), [2]);
+    }
+
+    #[test]
+    fn an_error_shows_its_place() {
+        let after = "fn f() {\n\tlet é = [1, 2;\n}\n";
+        let shown = |path: &str, text: &str| {
+            new_errors(Path::new(path), None, text).first().map(ToString::to_string).unwrap_or_default()
+        };
+        assert_eq!(shown("a.rs", after), "line 2: `]` is missing\n\tlet é = [1, 2;\n\t             ^");
+        assert_eq!(shown("a.py", "if x\n    y\n"), "line 1: syntax error\nif x\n^^^^");
+        assert_eq!(shown("a.py", "retrun 2\n"), "line 1: unexpected `retrun`\nretrun 2\n^^^^^^");
+    }
+
+    #[test]
+    fn nothing_makes_it_panic() {
+        for text in ["\u{feff}", "\0\0", "\r\r\n", "é\u{301}(", "\"\"\"", &"(".repeat(20_000), &"{[(".repeat(3000)] {
+            for path in ["a.py", "a.rs", "a.cpp", "a.tsx", "a.go"] {
+                for error in new_errors(Path::new(path), Some("("), text) {
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+    }
+}
