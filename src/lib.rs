@@ -10,4 +10,5 @@ pub mod engine;
 pub mod model;
 pub mod permission;
 pub mod sandbox;
+pub mod tool;
 pub mod workspace;
