@@ -10,5 +10,6 @@ pub mod engine;
 pub mod model;
 pub mod permission;
 pub mod sandbox;
+pub mod session;
 pub mod tool;
 pub mod workspace;

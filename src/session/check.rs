@@ -1,0 +1,117 @@
+//! The check command: whether the work is right is told by it, not by the model.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::Door;
+use super::{Change, Event, Session, call};
+use crate::tool::Detail;
+use crate::workspace::Applied;
+
+/// How the first words of a command look that tests or builds something.
+const CHECKS: &[&str] = &[
+    "pytest",
+    "python -m pytest",
+    "python3 -m pytest",
+    "python -m unittest",
+    "python3 -m unittest",
+    "tox",
+    "nox",
+    "cargo test",
+    "cargo nextest",
+    "cargo check",
+    "cargo build",
+    "cargo clippy",
+    "go test",
+    "go build",
+    "go vet",
+    "npm test",
+    "npm run test",
+    "npx jest",
+    "npx vitest",
+    "yarn test",
+    "pnpm test",
+    "bun test",
+    "deno test",
+    "make test",
+    "make check",
+    "ctest",
+    "mvn test",
+    "gradle test",
+    "./gradlew test",
+    "mix test",
+    "bundle exec rspec",
+    "rspec",
+    "phpunit",
+    "dotnet test",
+];
+
+/// How a check ended.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub passed: bool,
+    pub output: String,
+    /// What the command changed.
+    pub applied: Option<Applied>,
+}
+
+/// A check that the request itself names between backticks.
+pub(super) fn named_in(prompt: &str) -> Option<String> {
+    let quoted = prompt.split('`').skip(1).step_by(2).map(str::trim);
+    let is_check = |text: &&str| {
+        // One simple command: what else a line may do is not for a mention to start.
+        !text.contains(['\n', ';', '&', '|', '>', '<', '$'])
+            && CHECKS
+                .iter()
+                .any(|check| text.strip_prefix(check).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
+    };
+    quoted.into_iter().find(is_check).map(str::to_owned)
+}
+
+/// Runs the check through the `run` tool, so with its sandbox, its time limit and its trimming. `None`: interrupted, or there
+/// is no such tool.
+pub(super) async fn run(
+    session: &mut Session,
+    door: &Door,
+    command: &str,
+    attempt: u32,
+    cancel: &CancellationToken,
+) -> Option<Checked> {
+    let tool = session.tools.get("run").ok()?.clone();
+    let start = Instant::now();
+    let args = [("command".to_owned(), Value::from(command))].into_iter().collect();
+    let cx = call::context(session, cancel);
+    let (passed, output, applied) = match tool.run(&args, None, &cx).await {
+        Ok(seen) => (matches!(seen.detail, Detail::Exit { code: Some(0), .. }), seen.text, seen.applied),
+        Err(error) => (false, error.0, None),
+    };
+    if let Some(applied) = &applied {
+        session.publish_change(door, Change::Command, applied.clone());
+    }
+    if cancel.is_cancelled() {
+        return None;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let event = Event::Checked { command: command.to_owned(), passed, output: output.clone(), seconds, attempt };
+    session.publish(door, event);
+    Some(Checked { passed, output, applied })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_a_command_between_backticks() {
+        let check = |prompt, expected: Option<&str>| assert_eq!(named_in(prompt).as_deref(), expected, "{prompt}");
+        check("`python3 -m pytest -q t.py` fails", Some("python3 -m pytest -q t.py"));
+        check("fix `make_list` so that `make test` passes", Some("make test"));
+        check("never run `make test && make deploy`", None);
+        check("pytest fails", None);
+        check("what does `foo()` do?", None);
+        check("```\ncargo test\n```", Some("cargo test"));
+        check("```\ncargo test\nrm -r target\n```", None);
+    }
+}

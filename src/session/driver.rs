@@ -1,0 +1,175 @@
+//! Takes up inputs one after the other, while answers, interruptions and a change of mode reach a running turn at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Change, Event, Input, Session, turn};
+use crate::permission::{Decision, Mode};
+use crate::workspace::{Applied, RelPath, WorkspaceError};
+
+/// What a running turn shares with the inputs that reach it.
+#[derive(Clone)]
+pub(super) struct Door {
+    events: mpsc::UnboundedSender<Event>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    /// Ends with the client.
+    closed: CancellationToken,
+    /// The running turn's.
+    cancel: CancellationToken,
+    mode: Option<Mode>,
+    asked: HashMap<String, oneshot::Sender<Decision>>,
+}
+
+impl Door {
+    fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+        let closed = CancellationToken::new();
+        let shared = Shared { cancel: closed.child_token(), closed, mode: None, asked: HashMap::new() };
+        Self { events, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // The state is plain values, whole whatever panicked elsewhere.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes an event to the client. A client that is gone has no use for it.
+    pub fn publish(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// A new turn's cancellation.
+    fn begin(&self) -> CancellationToken {
+        let mut shared = self.lock();
+        shared.cancel = shared.closed.child_token();
+        shared.cancel.clone()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().closed.is_cancelled()
+    }
+
+    /// The mode that was set since the last call.
+    pub fn new_mode(&self) -> Option<Mode> {
+        self.lock().mode.take()
+    }
+
+    /// Waits for the answer to a question. `None` if the turn is interrupted or the client gone.
+    pub async fn answer(&self, id: &str, ask: Event, cancel: &CancellationToken) -> Option<Decision> {
+        let (sender, receiver) = oneshot::channel();
+        self.lock().asked.insert(id.to_owned(), sender);
+        self.publish(ask);
+        let decision = tokio::select! {
+            decision = receiver => decision.ok(),
+            () = cancel.cancelled() => None,
+        };
+        self.lock().asked.remove(id);
+        decision
+    }
+
+    /// Hands on what concerns a running turn; returns the rest.
+    fn route(&self, input: Input) -> Option<Input> {
+        let mut shared = self.lock();
+        match input {
+            Input::Interrupt => shared.cancel.cancel(),
+            Input::Mode(mode) => shared.mode = Some(mode),
+            Input::Answer { id, decision } => {
+                if let Some(asked) = shared.asked.remove(&id) {
+                    let _ = asked.send(decision);
+                }
+            }
+            rest @ (Input::Prompt(_) | Input::Undo(_) | Input::Redo(_)) => return Some(rest),
+        }
+        None
+    }
+}
+
+/// Runs the session until the client drops its inputs.
+pub(super) async fn drive(
+    mut session: Session,
+    mut inputs: mpsc::UnboundedReceiver<Input>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let door = Door::new(events);
+    let (queue, mut queued) = mpsc::unbounded_channel();
+    let router = door.clone();
+    tokio::spawn(async move {
+        while let Some(input) = inputs.recv().await {
+            if let Some(rest) = router.route(input)
+                && queue.send(rest).is_err()
+            {
+                return;
+            }
+        }
+        router.lock().closed.cancel();
+    });
+    while let Some(input) = queued.recv().await {
+        if door.is_closed() {
+            return;
+        }
+        match input {
+            Input::Prompt(text) => turn::run(&mut session, &door, text, door.begin()).await,
+            Input::Undo(n) => report(&mut session, &door, Change::Undo, |s| s.workspace.undo(n)),
+            Input::Redo(n) => report(&mut session, &door, Change::Redo, |s| s.workspace.redo(n)),
+            Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
+        }
+    }
+}
+
+fn report(
+    session: &mut Session,
+    door: &Door,
+    change: Change,
+    act: impl FnOnce(&Session) -> Result<Vec<Applied>, WorkspaceError>,
+) {
+    match act(session) {
+        Ok(all) => {
+            for applied in all {
+                let files = applied.files.iter().map(RelPath::as_str).collect::<Vec<_>>().join(", ");
+                let what = if change == Change::Undo { "took back the change of" } else { "made again the change of" };
+                session.news.push(format!("(The user {what} {files}.)"));
+                session.publish_change(door, change, applied);
+            }
+        }
+        Err(error) => session.publish(door, Event::Notice { text: error.to_string() }),
+    }
+}
+
+impl Session {
+    /// Publishes a change, and what of it cannot be undone.
+    pub(super) fn publish_change(&mut self, door: &Door, change: Change, applied: Applied) {
+        let event = Event::Edited {
+            change,
+            checkpoint: applied.checkpoint,
+            files: applied.files.iter().map(ToString::to_string).collect(),
+            diff: applied.diff,
+            merged: applied.merged,
+        };
+        self.publish(door, event);
+        if let Some(text) = applied.note {
+            self.publish(door, Event::Notice { text });
+        }
+    }
+
+    /// Takes up a change of mode.
+    pub(super) fn take_mode(&mut self, door: &Door) {
+        if let Some(mode) = door.new_mode() {
+            self.policy.mode = mode;
+        }
+    }
+
+    /// Logs an event and publishes it. What cannot be logged is said once and does not stop the work.
+    pub(super) fn publish(&mut self, door: &Door, event: Event) {
+        if let Err(error) = self.log.append(&event)
+            && self.log.complain()
+        {
+            door.publish(Event::Notice { text: error.to_string() });
+        }
+        door.publish(event);
+    }
+}

@@ -1,0 +1,291 @@
+//! The guided workflow, for models that are too small to find their own way: the session settles what is wanted, demands one
+//! call at a time, and lets a change that failed be drawn again rather than mended.
+
+use serde_json::Value;
+
+use super::narrow;
+use super::step::{self, Limits};
+use super::turn::{Act, Turn, TurnError};
+use super::{Change, Event, Outcome, prompt};
+use crate::dialect::{Call, Message, Role};
+use crate::engine::{Constraint, Sampling, Stop};
+use crate::workspace::RelPath;
+
+/// How a try after a failed one is drawn.
+const RETRY_TEMPERATURE: f32 = 0.8;
+/// The share of the context, in per cent, up to which files are written as a whole.
+const WHOLE_SHARE: usize = 8;
+
+/// How long a change may get, in tokens, by those of the files before the model: one that outgrows this goes round in circles.
+const LENGTH_FACTOR: usize = 2;
+const LENGTH_ROOM: usize = 400;
+/// How many looks around a change may begin with.
+const LOOKS: usize = 6;
+
+/// A moment of a turn to go back to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// Counted from the session's start, whatever compaction has taken since.
+    messages: usize,
+    pub changes: usize,
+}
+
+/// What is asked for, as far as a guided workflow tells it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Change,
+    Command,
+    Answer,
+}
+
+impl Intent {
+    /// What the first word and the marks of a request tell, where they do. Asked about it, a 1.5B takes nearly every request for
+    /// a change, so that what is plain is not left to it.
+    fn plain(request: &str) -> Option<Self> {
+        const ASKING: &[&str] = &[
+            "what",
+            "what's",
+            "why",
+            "how",
+            "where",
+            "who",
+            "which",
+            "when",
+            "whose",
+            "is",
+            "are",
+            "was",
+            "does",
+            "do",
+            "did",
+            "has",
+            "have",
+            "should",
+            "explain",
+            "describe",
+            "summarize",
+            "summarise",
+            "tell",
+            "hello",
+            "hi",
+            "thanks",
+        ];
+        let request = request.trim();
+        let word = request.split(|c: char| c.is_whitespace() || c == ',').next()?.to_lowercase();
+        let asks = ASKING.contains(&word.as_str());
+        // "Can you rename it?" asks for a change, politely.
+        let polite = ["can", "could", "would", "will", "please"].contains(&word.as_str());
+        let marked = request.ends_with(['?', '\u{ff1f}', '\u{61f}']);
+        match word.as_str() {
+            "run" | "execute" => Some(Self::Command),
+            _ if asks || (marked && !polite) => Some(Self::Answer),
+            _ => None,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The session decides what comes next: what is wanted is settled first, then one call at a time is demanded.
+    pub(super) async fn guided(&mut self) -> Result<Outcome, TurnError> {
+        match self.intent().await? {
+            Intent::Answer => self.free().await,
+            Intent::Command => match self.demand(&["run"], None).await? {
+                Act::Called => self.free().await,
+                act => Ok(act.outcome()),
+            },
+            Intent::Change => self.change().await,
+        }
+    }
+
+    async fn intent(&mut self) -> Result<Intent, TurnError> {
+        if let Some(plain) = Intent::plain(&self.asked) {
+            return Ok(plain);
+        }
+        self.make_room()?;
+        let question = prompt::text(&self.session.workspace, "intent", &[]);
+        let word = step::choose(self.session, question, &["change", "command", "answer"], &self.cancel).await?;
+        tracing::debug!(word, "intent");
+        Ok(match word.as_str() {
+            "change" => Intent::Change,
+            "command" => Intent::Command,
+            _ => Intent::Answer,
+        })
+    }
+
+    /// Demands calls until a file has changed: first what finds it, then what changes it.
+    async fn change(&mut self) -> Result<Outcome, TurnError> {
+        if !self.check_before().await? {
+            return Ok(Outcome::Interrupted);
+        }
+        if let Some(outcome) = self.look().await? {
+            return Ok(outcome);
+        }
+        // The form of the change goes by the size of the files: what fits comes out better when it is written as a whole.
+        let whole = self.seen_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
+        let path = if whole { self.which_file().await? } else { None };
+        let say = match &path {
+            Some(path) => prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]),
+            None => prompt::text(&self.session.workspace, "change-part", &[]),
+        };
+        self.say(Message::new(Role::User, say));
+        for _ in 0..self.session.settings.max_steps {
+            let mark = self.mark();
+            self.flawed = false;
+            let act = match &path {
+                Some(path) => self.rewrite(path).await?,
+                None => self.demand(&["edit"], Some(self.longest())).await?,
+            };
+            match act {
+                Act::Called if self.record.changes() > mark.changes && !self.flawed => return Ok(Outcome::Done),
+                // Nothing changed, a syntax error came in, or the call has no end.
+                Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {
+                    if !self.take_back(mark) {
+                        return Ok(Outcome::NotDone);
+                    }
+                }
+                Act::Refused | Act::Interrupted => return Ok(act.outcome()),
+            }
+        }
+        Ok(Outcome::NotDone)
+    }
+
+    /// The file to change, where there is more than one before the model.
+    async fn which_file(&mut self) -> Result<Option<RelPath>, TurnError> {
+        // A check's tests are what the change is measured by.
+        let candidates: Vec<RelPath> = match self.record.seen() {
+            [one] => vec![one.clone()],
+            seen => seen.iter().filter(|path| self.check.is_none() || !is_test(path)).cloned().collect(),
+        };
+        let [_, _, ..] = &candidates[..] else { return Ok(candidates.into_iter().next()) };
+        self.make_room()?;
+        let question = prompt::text(&self.session.workspace, "which-file", &[]);
+        let names: Vec<&str> = candidates.iter().map(RelPath::as_str).collect();
+        let name = step::choose(self.session, question, &names, &self.cancel).await?;
+        Ok(candidates.iter().find(|path| path.as_str() == name).cloned())
+    }
+
+    /// Has the model write a file anew in a code block, which is what it knows best, and writes it.
+    async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
+        let old = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let fence = prompt::fence(&old);
+        let limits = Limits {
+            prefix: format!("{fence}{}\n", prompt::language(path.as_str())),
+            stop: vec![format!("\n{fence}")],
+            max_tokens: Some(self.longest()),
+            // The diff shows it better.
+            quiet: true,
+        };
+        let prefix = limits.prefix.clone();
+        let mut step = self.step(Constraint::Free, limits).await?;
+        let content = step.text.split_once(&format!("\n{fence}")).map(|(content, _)| format!("{content}\n"));
+        match content {
+            Some(content) if step.usage.stop == Stop::End => {
+                let arguments = [("path", path.as_str()), ("content", content.as_str())];
+                let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
+                step.text.clear();
+                step.calls.push(Call {
+                    id: String::new(),
+                    name: "write".into(),
+                    arguments: arguments.into_iter().collect(),
+                });
+            }
+            _ => step.text.insert_str(0, &prefix),
+        }
+        self.act(step).await
+    }
+
+    /// How long a change may get, in tokens.
+    fn longest(&self) -> usize {
+        self.seen_tokens() * LENGTH_FACTOR + LENGTH_ROOM
+    }
+
+    /// Demands calls that find the files to change, until the model has one before it that is more than a test. `Some`: the
+    /// turn is over.
+    async fn look(&mut self) -> Result<Option<Outcome>, TurnError> {
+        for _ in 0..LOOKS {
+            if self.record.seen().iter().any(|path| !is_test(path)) {
+                return Ok(None);
+            }
+            let before = self.record.changes();
+            match self.demand(&["read", "list", "search", "write"], None).await? {
+                Act::Called if self.record.changes() > before => return Ok(Some(Outcome::Done)),
+                Act::Called | Act::Malformed => {}
+                act => return Ok(Some(act.outcome())),
+            }
+        }
+        Ok(if self.record.seen().is_empty() { Some(Outcome::NotDone) } else { None })
+    }
+
+    /// Tokens of the files that the model has before it.
+    fn seen_tokens(&self) -> usize {
+        let text = |path| self.session.workspace.read(path).map_or(0, |file| self.session.engine.count(&file.text));
+        self.record.seen().iter().map(text).sum()
+    }
+
+    /// One step that must be a call of one of `tools`.
+    async fn demand(&mut self, tools: &[&str], limit: Option<usize>) -> Result<Act, TurnError> {
+        let constraint = Constraint::MustCall(narrow::narrow(self.session, &self.record, tools));
+        let step = self.step(constraint, Limits { max_tokens: limit, ..Limits::default() }).await?;
+        self.act(step).await
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { messages: self.session.transcript.len() + self.drained, changes: self.record.changes() }
+    }
+
+    /// Goes back to `mark`, files and transcript, so that the next try does not build on one that failed: small models mend
+    /// their own failures worse than they hit when they draw again. Returns whether that was possible.
+    pub(super) fn take_back(&mut self, mark: Mark) -> bool {
+        let changes = self.record.changes() - mark.changes;
+        if changes > 0 {
+            match self.session.workspace.undo(changes) {
+                Ok(undone) => {
+                    for applied in undone {
+                        self.session.publish_change(self.door, Change::Undo, applied);
+                    }
+                    self.record.took_back(mark.changes);
+                }
+                Err(error) => {
+                    self.publish(Event::Notice { text: error.to_string() });
+                    return false;
+                }
+            }
+        }
+        let length = mark.messages.saturating_sub(self.drained);
+        let messages = self.session.transcript.len().saturating_sub(length);
+        self.session.transcript.truncate(length);
+        self.publish(Event::Rewound { messages });
+        self.retries += 1;
+        true
+    }
+
+    /// The profile's sampling, and for a further try one that gives something else.
+    pub(super) fn sampling(&self) -> Sampling {
+        let own = self.session.profile.sampling.clone();
+        if self.retries == 0 {
+            return own;
+        }
+        Sampling { temperature: own.temperature.max(RETRY_TEMPERATURE), seed: own.seed + self.retries, ..own }
+    }
+}
+
+fn is_test(path: &RelPath) -> bool {
+    path.file_name().to_ascii_lowercase().contains("test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_is_not_asked() {
+        let check = |request, intent| assert_eq!(Intent::plain(request), intent, "{request}");
+        check("What is calc.py for? One sentence.", Some(Intent::Answer));
+        check("Explain calc.py.", Some(Intent::Answer));
+        check("\u{c65c} \u{b290}\u{b824}?", Some(Intent::Answer));
+        check("Run the tests", Some(Intent::Command));
+        check("Can you rename it?", None);
+        check("Fix the bug in calc.py", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,107 @@
+//! The agent core. A client sends [`Input`]s and receives [`Event`]s; there is no other door.
+
+mod call;
+mod check;
+pub mod context;
+mod driver;
+pub mod event;
+mod guided;
+pub mod log;
+mod narrow;
+pub mod profile;
+pub mod prompt;
+mod record;
+pub mod selftest;
+mod step;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::dialect::{Message, ToolSpec};
+use crate::engine::Engine;
+use crate::permission::{Decision, Mode, Policy};
+use crate::sandbox::Sandbox;
+use crate::tool::Registry;
+use crate::workspace::Workspace;
+pub use event::{Change, Channel, Event, Outcome};
+pub use log::Log;
+pub use profile::Profile;
+
+/// What a client asks of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A request. While a turn runs it waits for its end.
+    Prompt(String),
+    /// Answers [`Event::PermissionAsked`].
+    Answer { id: String, decision: Decision },
+    /// Ends the running turn within one decode step; a running command and its process tree end too.
+    Interrupt,
+    /// Takes back the last `n` changes that are not undone. While a turn runs it waits for its end.
+    Undo(usize),
+    /// Brings back the last `n` undone changes. While a turn runs it waits for its end.
+    Redo(usize),
+    /// How much is allowed without asking, from now on.
+    Mode(Mode),
+}
+
+/// A client's end of a session that runs on the tokio runtime. Dropping `inputs` ends the session after interrupting it.
+pub struct Handle {
+    pub inputs: mpsc::UnboundedSender<Input>,
+    pub events: mpsc::UnboundedReceiver<Event>,
+}
+
+/// What a session is told from outside, already settled.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Somebody can answer [`Event::PermissionAsked`]; otherwise what would be asked is refused, and the model told so.
+    pub interactive: bool,
+    /// Run after the last edit of a turn.
+    pub check: Option<String>,
+    /// The check is the user's own and runs without asking, as one that comes with the folder does not.
+    pub trust_check: bool,
+    /// How often a failed check goes back to the model.
+    pub check_attempts: u32,
+    /// Model calls in one turn.
+    pub max_steps: usize,
+    pub command_timeout: Duration,
+    /// What commands may reach.
+    pub sandbox: Arc<Sandbox>,
+}
+
+/// What a session is made of.
+pub struct Session {
+    pub engine: Arc<dyn Engine>,
+    pub workspace: Arc<Workspace>,
+    pub tools: Registry,
+    pub profile: Profile,
+    pub settings: Settings,
+    pub policy: Policy,
+    /// The system prompt and what a resumed session had said already.
+    pub transcript: Vec<Message>,
+    pub log: Log,
+    /// What happened since the last turn and the model is to be told with the next request.
+    pub news: Vec<String>,
+    /// The next turn's number, from 1.
+    pub turn: u32,
+}
+
+impl Session {
+    /// Runs the session on the current tokio runtime.
+    pub fn start(self) -> Handle {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::unbounded_channel();
+        tokio::spawn(driver::drive(self, receiver, sender));
+        Handle { inputs, events }
+    }
+
+    /// The tools that this profile gives the model.
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        let tools = self.profile.tools.iter().filter_map(|name| self.tools.get(name).ok());
+        tools.map(|tool| tool.spec().to_spec()).collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! The texts that a model is given: prompts from `prompts/`, the workspace's own instructions, and the files that a request
+//! names.
+
+use std::path::Path;
+
+use crate::engine::Engine;
+use crate::workspace::{RelPath, Workspace, WorkspaceError};
+
+/// The share of the context that files named in a request may fill together, in per cent.
+const ATTACHED_SHARE: usize = 40;
+/// The same for `AGENTS.md`, which stands in every prompt.
+const INSTRUCTIONS_SHARE: usize = 10;
+
+/// The embedded prompts, by the name under which a user's copy in `.moru/prompts/` takes their place.
+macro_rules! prompts {
+    ($($name:literal),* $(,)?) => {
+        fn embedded(name: &str) -> &'static str {
+            match name {
+                $($name => include_str!(concat!("../../prompts/", $name, ".md")),)*
+                _ => "",
+            }
+        }
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+prompts!["system", "intent", "which-file", "change-whole", "change-part", "check-before", "check-failed", "compacted"];
+
+/// A prompt by name, with `{placeholders}` filled in.
+pub fn text(workspace: &Workspace, name: &str, fill: &[(&str, &str)]) -> String {
+    let own = workspace.root().join(".moru/prompts").join(format!("{name}.md"));
+    let mut text = std::fs::read_to_string(own).unwrap_or_else(|_| embedded(name).to_owned());
+    for (key, value) in fill {
+        text = text.replace(&format!("{{{key}}}"), value);
+    }
+    text.trim_end().to_owned()
+}
+
+/// The system prompt: ours, then the workspace's `AGENTS.md`. It holds nothing that changes, so that it stays a prefix which
+/// is read once.
+pub fn system(workspace: &Workspace, engine: &dyn Engine) -> String {
+    let mut prompt = text(workspace, "system", &[]);
+    let own = workspace.resolve("AGENTS.md").and_then(|path| workspace.read(&path));
+    if let Ok(file) = own
+        && !file.text.trim().is_empty()
+    {
+        let budget = engine.info().context * INSTRUCTIONS_SHARE / 100;
+        prompt.push_str("\n\n# Instructions of this project (AGENTS.md)\n\n");
+        prompt.push_str(clip(engine, file.text.trim(), budget));
+    }
+    prompt
+}
+
+/// A request with the files that it names.
+#[derive(Debug)]
+pub struct Asked {
+    pub text: String,
+    /// The files whose whole text stands in it.
+    pub files: Vec<RelPath>,
+}
+
+/// Builds the user's message.
+///
+/// # Errors
+/// A file that the request names cannot be read as text.
+pub fn request(workspace: &Workspace, engine: &dyn Engine, prompt: &str) -> Result<Asked, WorkspaceError> {
+    let mut budget = engine.info().context * ATTACHED_SHARE / 100;
+    let (mut text, mut files) = (String::new(), Vec::new());
+    for path in named_files(workspace, prompt) {
+        let file = workspace.read(&path)?;
+        let block = fenced(path.as_str(), &file.text);
+        let tokens = engine.count(&block);
+        if tokens <= budget {
+            budget -= tokens;
+            text.push_str(&block);
+            files.push(path);
+        } else {
+            let lines = file.text.lines().count();
+            text.push_str(&format!(
+                "{path} has {lines} lines, too many to show here; read the lines that you need.\n\n"
+            ));
+        }
+    }
+    text.push_str(prompt.trim());
+    Ok(Asked { text, files })
+}
+
+/// A file's text under its path, in a fence that its own text cannot close.
+pub fn fenced(path: &str, text: &str) -> String {
+    let (fence, language) = (fence(text), language(path));
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{path}\n{fence}{language}\n{text}{end}{fence}\n\n")
+}
+
+/// A code fence that does not stand in `text`.
+pub fn fence(text: &str) -> String {
+    let longest = text.lines().map(|line| line.chars().take_while(|&c| c == '`').count()).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// What stands behind a fence for a file of this name: the language's usual name, else the file name's extension.
+pub fn language(path: &str) -> &str {
+    match Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default() {
+        "py" => "python",
+        "rs" => "rust",
+        "js" | "mjs" | "cjs" => "javascript",
+        "ts" => "typescript",
+        "rb" => "ruby",
+        "sh" => "bash",
+        "cc" | "cxx" | "hpp" => "cpp",
+        "h" => "c",
+        "cs" => "csharp",
+        "kt" => "kotlin",
+        "md" => "markdown",
+        "yml" => "yaml",
+        extension => extension,
+    }
+}
+
+/// The files that a request names, in its order: `@path`, or a word that is the path of a file.
+fn named_files(workspace: &Workspace, prompt: &str) -> Vec<RelPath> {
+    let mut found: Vec<RelPath> = Vec::new();
+    let quotes = ['`', '"', '\'', '(', ')', '[', ']', '{', '}', '<', '>', ',', ';', ':', '!', '?', '*'];
+    // A word as it stands comes first: paths may have brackets.
+    for word in prompt.split_whitespace().flat_map(|word| std::iter::once(word).chain(word.split(quotes))) {
+        let word = word.trim_start_matches('@').trim_end_matches('.');
+        if word.is_empty() {
+            continue;
+        }
+        let Ok(path) = workspace.resolve(word) else { continue };
+        if workspace.is_file(&path) && !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The head of `text` that has at most `tokens` tokens, cut at a line's end.
+fn clip<'t>(engine: &dyn Engine, text: &'t str, tokens: usize) -> &'t str {
+    let mut end = text.len();
+    while engine.count(&text[..end]) > tokens {
+        end = text[..text.floor_char_boundary(end * 3 / 4)].rfind('\n').unwrap_or(0);
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_is_there() {
+        for name in NAMES {
+            assert!(!embedded(name).trim().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_in_the_text() {
+        assert_eq!(fenced("a.py", "x = 1"), "a.py\n```python\nx = 1\n```\n\n");
+        assert_eq!(fenced("a.md", "````\n"), "a.md\n`````markdown\n````\n`````\n\n");
+    }
+}

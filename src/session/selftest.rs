@@ -1,0 +1,78 @@
+//! The first use of a model: can it write a tool call when nothing makes it? One question, whose answer is kept beside the
+//! sessions, decides whether the profile's workflow may trust the model to call by itself.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::dialect::{Message, Role, ToolSpec};
+use crate::engine::{Constraint, Delta, Engine, EngineError, Request};
+
+/// Tokens that a call of one argument never needs.
+const LIMIT: usize = 120;
+
+/// What the test found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// The model called the right tool with the right argument.
+    pub calls: bool,
+    /// What it wrote, where it did not.
+    #[serde(default)]
+    pub wrote: String,
+}
+
+/// The result for this model: from `state`, or found now and kept there.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn run(engine: &dyn Engine, state: &Path, specs: &[ToolSpec]) -> Result<SelfTest, EngineError> {
+    let kept = path(engine, state);
+    if let Some(known) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(known);
+    }
+    let found = ask(engine, specs).await?;
+    tracing::info!(?found, "self-test");
+    let saved = serde_json::to_vec(&found).map_err(std::io::Error::from).and_then(|bytes| {
+        kept.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(&kept, bytes)
+    });
+    if let Err(error) = saved {
+        tracing::warn!(%error, "the self-test's result is not kept");
+    }
+    Ok(found)
+}
+
+fn path(engine: &dyn Engine, state: &Path) -> PathBuf {
+    let info = engine.info();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
+    let name: String = info.name.chars().map(plain).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    state.join("selftest").join(format!("{version}-{name}-{}-{}.json", info.size, info.dialect))
+}
+
+async fn ask(engine: &dyn Engine, specs: &[ToolSpec]) -> Result<SelfTest, EngineError> {
+    let request = Request {
+        messages: vec![
+            Message::new(Role::System, "You work on files through tools."),
+            Message::new(Role::User, "Read the file notes.txt."),
+        ],
+        tools: specs.to_vec(),
+        constraint: Constraint::Call(specs.to_vec()),
+        max_tokens: Some(LIMIT),
+        ..Request::default()
+    };
+    let mut deltas = engine.generate(request, CancellationToken::new());
+    let mut found = SelfTest { calls: false, wrote: String::new() };
+    while let Some(delta) = deltas.next().await {
+        match delta? {
+            Delta::Call(call) => {
+                found.calls = call.name == "read" && call.arguments.get("path").is_some_and(|p| p == "notes.txt");
+            }
+            Delta::Text(text) | Delta::Malformed { text, .. } => found.wrote.push_str(&text),
+            Delta::Reasoning(_) | Delta::Prefill { .. } | Delta::Usage(_) => {}
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,121 @@
+//! One generation of a turn: deltas to events, and what they add up to.
+
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::Door;
+use super::{Channel, Event, Session};
+use crate::dialect::{Call, Message, Role};
+use crate::engine::{Constraint, Delta, EngineError, Request, Sampling, Stop, Usage};
+
+/// What one generation gave.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    pub text: String,
+    pub reasoning: String,
+    pub calls: Vec<Call>,
+    /// What was to be a call and is none: its text, and a sentence for the model.
+    pub malformed: Option<(String, String)>,
+    pub usage: Usage,
+}
+
+impl Step {
+    /// The assistant's message that it adds to the transcript.
+    pub fn message(&self) -> Message {
+        let mut message = Message::new(Role::Assistant, self.text.trim_end());
+        if let Some((text, _)) = &self.malformed {
+            message.content.push_str(text);
+        }
+        message.reasoning = Some(self.reasoning.clone()).filter(|r| !r.is_empty());
+        message.calls.clone_from(&self.calls);
+        message
+    }
+}
+
+/// Where an answer begins and ends, and whom it is for.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub prefix: String,
+    pub stop: Vec<String>,
+    pub max_tokens: Option<usize>,
+    /// What is written is not for the client to show as an answer.
+    pub quiet: bool,
+}
+
+/// Asks the engine to go on behind the transcript and `extra`, and publishes what comes.
+///
+/// # Errors
+/// The engine cannot go on.
+pub(super) async fn generate(
+    session: &mut Session,
+    door: &Door,
+    constraint: Constraint,
+    sampling: Sampling,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<Step, EngineError> {
+    let Limits { prefix, stop, max_tokens, quiet } = limits;
+    let request = Request {
+        messages: session.transcript.clone(),
+        tools: session.specs(),
+        constraint,
+        prefix,
+        stop,
+        sampling,
+        max_tokens,
+        ..Request::default()
+    };
+    let mut deltas = session.engine.generate(request, cancel.clone());
+    let mut step = Step::default();
+    let mut last = None;
+    while let Some(delta) = deltas.next().await {
+        match delta? {
+            Delta::Reasoning(text) => {
+                step.reasoning.push_str(&text);
+                door.publish(Event::Delta { channel: Channel::Reasoning, text });
+            }
+            Delta::Text(text) => {
+                step.text.push_str(&text);
+                if !quiet {
+                    door.publish(Event::Delta { channel: Channel::Text, text });
+                }
+            }
+            Delta::Call(call) => step.calls.push(call),
+            Delta::Malformed { text, error } => step.malformed = Some((text, error)),
+            Delta::Prefill { done, total } => door.publish(Event::Reading { done, total }),
+            Delta::Usage(usage) => last = Some(usage),
+        }
+    }
+    step.usage = last.ok_or_else(|| EngineError::Decode("its thread has ended".into()))?;
+    if step.usage.stop == Stop::Cancelled {
+        // It will not be made, so it must not stand in the transcript without an answer.
+        step.calls.clear();
+    }
+    session.publish(door, Event::Generated { usage: step.usage });
+    Ok(step)
+}
+
+/// Has the model pick one of `choices` as the answer to `question`, which leaves no trace in the transcript.
+///
+/// # Errors
+/// The engine cannot go on.
+pub(super) async fn choose(
+    session: &Session,
+    question: String,
+    choices: &[&str],
+    cancel: &CancellationToken,
+) -> Result<String, EngineError> {
+    let mut messages = session.transcript.clone();
+    messages.push(Message::new(Role::User, question));
+    let choices = choices.iter().map(|&c| c.to_owned()).collect();
+    let request =
+        Request { messages, tools: session.specs(), constraint: Constraint::OneOf(choices), ..Request::default() };
+    let mut deltas = session.engine.generate(request, cancel.clone());
+    let mut answer = String::new();
+    while let Some(delta) = deltas.next().await {
+        if let Delta::Text(text) = delta? {
+            answer.push_str(&text);
+        }
+    }
+    Ok(answer)
+}

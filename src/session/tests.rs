@@ -1,0 +1,276 @@
+//! The loop through its door, with a scripted model and real files: asserted is what the model would see next.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::dialect::{Call, Role};
+use crate::engine::scripted::Scripted;
+use crate::engine::{Constraint, Delta};
+use crate::tool;
+use crate::workspace::Options;
+
+/// A folder, a session on it, and the engine that plays the script.
+struct Stage {
+    folder: TempDir,
+    _state: TempDir,
+    engine: Arc<Scripted>,
+    handle: Handle,
+}
+
+fn text(text: &str) -> Vec<Delta> {
+    vec![Delta::Text(text.into())]
+}
+
+fn call(name: &str, arguments: serde_json::Value) -> Vec<Delta> {
+    let arguments = arguments.as_object().unwrap().clone();
+    vec![Delta::Call(Call { id: String::new(), name: name.into(), arguments })]
+}
+
+fn edit() -> Vec<Delta> {
+    call("edit", json!({ "path": "a.txt", "old": "one", "new": "two" }))
+}
+
+/// A session of a large model (so a free one) that is allowed everything; `change` adjusts it.
+fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
+    let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(folder.path().join("a.txt"), "one\n").unwrap();
+    let options = Options { state: state.path().to_owned(), dry_run: false };
+    let workspace = Arc::new(Workspace::open(folder.path(), options).unwrap());
+    let engine = Arc::new(Scripted::new(8000, script).with_parameters(32_000_000_000));
+    let profile = Profile::of(engine.info());
+    let mut session = Session {
+        engine: engine.clone(),
+        log: Log::create(state.path(), workspace.root()).unwrap(),
+        workspace,
+        tools: Registry::new(tool::builtin()),
+        settings: Settings {
+            interactive: true,
+            check: None,
+            trust_check: true,
+            check_attempts: 2,
+            max_steps: 8,
+            command_timeout: Duration::from_secs(20),
+            sandbox: Arc::new(Sandbox::off()),
+        },
+        profile,
+        policy: Policy::new(Mode::Yes),
+        transcript: vec![Message::new(Role::System, "system")],
+        news: Vec::new(),
+        turn: 1,
+    };
+    change(&mut session);
+    Stage { folder, _state: state, engine, handle: session.start() }
+}
+
+impl Stage {
+    /// Sends a request and collects its events; `answer` answers questions.
+    async fn ask(&mut self, prompt: &str, answer: Decision) -> Vec<Event> {
+        self.handle.inputs.send(Input::Prompt(prompt.into())).unwrap();
+        let mut events = Vec::new();
+        while let Some(event) = self.handle.events.recv().await {
+            if let Event::PermissionAsked { id, .. } = &event {
+                self.handle.inputs.send(Input::Answer { id: id.clone(), decision: answer.clone() }).unwrap();
+            }
+            let ended = matches!(event, Event::TurnEnded { .. });
+            events.push(event);
+            if ended {
+                break;
+            }
+        }
+        events
+    }
+
+    fn file(&self) -> String {
+        fs::read_to_string(self.folder.path().join("a.txt")).unwrap()
+    }
+
+    /// The last message that the model was shown in its last request.
+    fn last_seen(&self) -> Message {
+        self.engine.requests().last().unwrap().messages.last().unwrap().clone()
+    }
+}
+
+fn end(events: &[Event]) -> (Outcome, String) {
+    match events.last() {
+        Some(Event::TurnEnded { outcome, report, .. }) => (*outcome, report.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_done_and_its_result_shown_to_the_model() {
+    let mut stage = stage(vec![edit(), text("Done.")], |_| {});
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(stage.file(), "two\n");
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt".into()));
+    assert_eq!(stage.last_seen().role, Role::Tool);
+    let first = &stage.engine.requests()[0].messages;
+    assert!(first[1].content.contains("a.txt\n```txt\none\n```"), "the named file stands in the request");
+}
+
+#[tokio::test]
+async fn what_the_model_claims_is_no_report() {
+    let mut stage = stage(vec![text("I have changed a.txt.")], |_| {});
+    let events = stage.ask("change it", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "no file was changed".into()));
+}
+
+#[tokio::test]
+async fn a_no_keeps_the_file_and_the_model_hears_why() {
+    let mut stage = stage(vec![edit(), text("All right.")], |s| s.policy = Policy::new(Mode::Ask));
+    let events = stage.ask("change a.txt", Decision::No("keep it".into())).await;
+    assert_eq!(stage.file(), "one\n");
+    assert!(stage.last_seen().content.contains("keep it"));
+    assert_eq!(end(&events).1, "no file was changed");
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_it_is_refused() {
+    let change = |s: &mut Session| {
+        s.policy = Policy::new(Mode::Ask);
+        s.settings.interactive = false;
+    };
+    let mut stage = stage(vec![edit(), text("All right.")], change);
+    stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(stage.file(), "one\n");
+    assert!(stage.last_seen().content.contains("--yes"));
+}
+
+#[tokio::test]
+async fn a_failed_check_goes_back_to_the_model_and_a_passed_one_ends_the_turn() {
+    let better = call("edit", json!({ "path": "a.txt", "old": "two", "new": "three" }));
+    let script = vec![edit(), text("Done."), better, text("Done.")];
+    let mut stage = stage(script, |s| s.settings.check = Some("grep three a.txt".into()));
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    let passed: Vec<bool> = events
+        .iter()
+        .filter_map(|e| if let Event::Checked { passed, .. } = e { Some(*passed) } else { None })
+        .collect();
+    assert_eq!(passed, [false, true]);
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+}
+
+#[tokio::test]
+async fn a_check_that_keeps_failing_is_not_done() {
+    let script = vec![edit(), text("Done."), text("It is right."), text("It is right.")];
+    let mut stage = stage(script, |s| s.settings.check = Some("false".into()));
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::NotDone, "1 file was changed: a.txt; the check still fails".into()));
+}
+
+#[tokio::test]
+async fn the_same_call_with_the_same_result_ends_the_turn() {
+    let read = || call("read", json!({ "path": "a.txt" }));
+    let mut stage = stage(vec![read(), read(), read(), read()], |_| {});
+    let events = stage.ask("look", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::NotDone);
+    assert_eq!(stage.engine.requests().len(), 3);
+    assert!(stage.last_seen().content.contains("this very call before"));
+}
+
+#[tokio::test]
+async fn a_malformed_call_is_answered_with_its_error() {
+    let malformed = vec![Delta::Malformed { text: "```tool".into(), error: "no such tool".into() }];
+    let mut stage = stage(vec![malformed, text("Sorry.")], |_| {});
+    stage.ask("look", Decision::Once).await;
+    assert!(stage.last_seen().content.contains("no such tool"));
+}
+
+#[tokio::test]
+async fn undo_and_redo_wait_for_the_turn_and_are_events() {
+    let mut stage = stage(vec![edit(), text("Done.")], |_| {});
+    stage.ask("change a.txt", Decision::Once).await;
+    for (input, change, content) in [(Input::Undo(1), Change::Undo, "one\n"), (Input::Redo(1), Change::Redo, "two\n")] {
+        stage.handle.inputs.send(input).unwrap();
+        let event = stage.handle.events.recv().await.unwrap();
+        assert!(matches!(event, Event::Edited { change: c, .. } if c == change), "{event:?}");
+        assert_eq!(stage.file(), content);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_while_asked_ends_the_turn_and_the_next_one_works() {
+    let mut stage = stage(vec![edit(), text("Hello.")], |s| s.policy = Policy::new(Mode::Ask));
+    stage.handle.inputs.send(Input::Prompt("change a.txt".into())).unwrap();
+    while let Some(event) = stage.handle.events.recv().await {
+        match event {
+            Event::PermissionAsked { .. } => stage.handle.inputs.send(Input::Interrupt).unwrap(),
+            Event::TurnEnded { outcome, .. } => {
+                assert_eq!(outcome, Outcome::Interrupted);
+                break;
+            }
+            _ => {}
+        }
+    }
+    let events = stage.ask("hello", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::Done);
+    assert_eq!(stage.file(), "one\n");
+}
+
+#[tokio::test]
+async fn a_folder_that_vanishes_is_one_sentence() {
+    let mut stage = stage(vec![edit()], |_| {});
+    fs::remove_dir_all(stage.folder.path()).unwrap();
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert!(events.iter().any(|e| matches!(e, Event::Failed { message } if message.contains("gone"))), "{events:?}");
+    assert_eq!(end(&events).0, Outcome::NotDone);
+}
+
+fn small(session: &mut Session) {
+    session.profile = Profile::of(&crate::engine::ModelInfo::default());
+}
+
+#[tokio::test]
+async fn a_small_model_is_led_to_write_the_file_before_it_anew() {
+    let mut stage = stage(vec![text("change"), text("two\n```")], small);
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt".into()));
+    assert_eq!(stage.file(), "two\n");
+    let requests = stage.engine.requests();
+    assert!(matches!(&requests[0].constraint, Constraint::OneOf(_)));
+    assert_eq!((requests[1].prefix.as_str(), &requests[1].stop[..]), ("```txt\n", &["\n```".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
+    let script = vec![text("change"), text("bad\n```"), text("change"), text("good\n```")];
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.check = Some("grep good a.txt".into());
+    };
+    let mut stage = stage(script, change);
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+    assert_eq!(stage.file(), "good\n");
+    let undone = events.iter().filter(|e| matches!(e, Event::Edited { change: Change::Undo, .. })).count();
+    assert_eq!(undone, 1);
+    let last = stage.engine.requests().pop().unwrap();
+    assert!(last.sampling.temperature > 0.0);
+    assert!(last.messages.iter().all(|m| !m.content.contains("bad")), "the failed try is not shown again");
+}
+
+#[tokio::test]
+async fn a_small_model_finds_the_file_first() {
+    let read = call("read", json!({ "path": "a.txt" }));
+    let mut stage = stage(vec![text("change"), read, text("two\n```")], small);
+    stage.ask("say two instead of one", Decision::Once).await;
+    assert_eq!(stage.file(), "two\n");
+    let Constraint::MustCall(specs) = &stage.engine.requests()[1].constraint else { panic!("a look is demanded") };
+    let read = specs.iter().find(|spec| spec.name == "read").unwrap();
+    assert_eq!(read.parameters["properties"]["path"]["enum"], json!(["a.txt"]));
+}
+
+#[tokio::test]
+async fn what_can_be_replaced_is_what_stands_in_a_file_that_was_seen() {
+    let mut stage = stage(vec![edit(), text("Done.")], |_| {});
+    stage.ask("change a.txt", Decision::Once).await;
+    let Constraint::Call(specs) = &stage.engine.requests()[0].constraint else { panic!("a free model may call") };
+    let edit = specs.iter().find(|spec| spec.name == "edit").unwrap();
+    assert_eq!(edit.parameters["properties"]["path"]["enum"], json!(["a.txt"]));
+    assert_eq!(edit.parameters["properties"]["old"]["x-substring-of"], "one\n");
+}
