@@ -12,4 +12,5 @@ pub mod permission;
 pub mod sandbox;
 pub mod session;
 pub mod tool;
+pub mod tui;
 pub mod workspace;
