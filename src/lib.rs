@@ -3,6 +3,7 @@
 //! A client sends requests to a [`session`]; the session asks an [`engine`] to go on, reads text or tool calls through a
 //! [`dialect`], runs a [`tool`] on the [`workspace`], and publishes every step as an event. `docs/architecture.md` is the map.
 
+pub mod cli;
 pub mod code;
 pub mod config;
 pub mod dialect;

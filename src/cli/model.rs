@@ -1,0 +1,285 @@
+//! `moru model`: what models there are, and getting them here.
+
+mod progress;
+mod table;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use serde_json::json;
+
+use crate::config::{Config, Dirs};
+use crate::model::store::{self, Listed, State};
+use crate::model::{Catalog, Entry, ModelError, Store, fit, gguf, pull};
+use progress::Display;
+use table::Table;
+
+/// List, download and remove models.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show the models that can be pulled, and those that are here.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model, or import a file; goes on where an earlier pull was interrupted.
+    Pull {
+        /// A name from `moru model list`; the configured model where it is left out.
+        name: Option<String>,
+        /// Take this file instead of downloading. NAME may then be a new name.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Show what is known of a model, and what its file says.
+    Info {
+        /// A name, or the path of a GGUF; the configured model where it is left out.
+        name: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a model's file, or what an interrupted pull left.
+    Rm { name: String },
+    /// Print the path of a model's file. Fails if it is not here.
+    Path {
+        /// A name, or the path of a GGUF; the configured model where it is left out.
+        name: Option<String>,
+    },
+}
+
+/// Runs `moru model …`. `offline` opens no connection.
+///
+/// # Errors
+/// What the store or a source says; see [`ModelError`].
+pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<(), ModelError> {
+    let configured = |name: Option<String>| name.unwrap_or_else(|| config.model.clone());
+    match args.command {
+        Command::List { json } => list(config, dirs, json),
+        Command::Pull { name, from: Some(file) } => import(&configured(name), &file, dirs),
+        Command::Pull { name, from: None } => download(&configured(name), dirs, offline),
+        Command::Info { name, json } => info(&configured(name), dirs, json),
+        Command::Rm { name } => remove(&name, dirs),
+        Command::Path { name } => path(&configured(name), dirs),
+    }
+}
+
+/// Sources as the environment configures them. `HF_HOME` and the user's folder are looked at for the hub's token alone.
+pub fn pull_options(offline: bool) -> pull::Options {
+    let set = |key: &str| std::env::var(key).ok().filter(|value| !value.trim().is_empty());
+    let home = set("HF_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+    let stored = || hf_hub::Cache::new(home?.join("hub")).token();
+    let truthy = |value: String| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off");
+    let command = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    pull::Options {
+        hub_endpoint: set("HF_ENDPOINT"),
+        hub_token: set("HF_TOKEN").or_else(stored),
+        hub_offline: set("HF_HUB_OFFLINE").is_some_and(truthy),
+        pip: vec![
+            command(&["python3", "-m", "pip"]),
+            command(&["pip3"]),
+            command(&["pip"]),
+            command(&["python", "-m", "pip"]),
+        ],
+        offline,
+    }
+}
+
+fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
+    let listed = Store::new(dirs).list(&Catalog::load(&dirs.config)?)?;
+    if json {
+        return print(&to_json(&listed));
+    }
+    let mut table = Table::new(["NAME", "PARAMETERS", "QUANTISATION", "SIZE", "CONTEXT", "LICENCE", "HERE"]);
+    for Listed { name, entry, state } in &listed {
+        let here = match (state, entry) {
+            (State::Here { .. }, _) if *name == config.model => "yes, in use".to_owned(),
+            (State::Here { .. }, _) => "yes".to_owned(),
+            (State::Partial { bytes }, Some(e)) => format!("{}%", bytes * 100 / e.approximate_size().max(1)),
+            (State::Partial { .. }, None) => "in part".to_owned(),
+            (State::Absent, _) => "no".to_owned(),
+        };
+        table.row(match entry {
+            Some(e) => [
+                name.clone(),
+                billions(e.parameters),
+                e.quantisation.clone(),
+                size(e, *state),
+                e.context.to_string(),
+                e.licence.clone(),
+                here,
+            ],
+            None => {
+                let bytes =
+                    if let State::Here { bytes } = state { HumanBytes(*bytes).to_string() } else { String::new() };
+                [name.clone(), "-".into(), "-".into(), bytes, "-".into(), "-".into(), here]
+            }
+        });
+    }
+    print(&table.to_string())
+}
+
+fn size(entry: &Entry, state: State) -> String {
+    match (state, entry.size) {
+        (State::Here { bytes }, _) | (_, Some(bytes)) => HumanBytes(bytes).to_string(),
+        _ => format!("~{}", HumanBytes(entry.approximate_size())),
+    }
+}
+
+fn billions(parameters: u64) -> String {
+    format!("{:.1}B", parameters as f64 / 1e9)
+}
+
+fn download(name: &str, dirs: &Dirs, offline: bool) -> Result<(), ModelError> {
+    let catalog = Catalog::load(&dirs.config)?;
+    let Some(entry) = catalog.get(name) else {
+        return Err(if store::is_name(name) && !name.ends_with(".gguf") {
+            catalog.unknown(name)
+        } else {
+            ModelError::NotAName { value: name.to_owned() }
+        });
+    };
+    let store = Store::new(dirs);
+    if let State::Here { .. } = store.state(name) {
+        say(&format!("{name} is here: {}", store.path(name).display()));
+        return Ok(());
+    }
+    say(&format!("Pulling {name} ({}, {})", HumanBytes(entry.approximate_size()), entry.licence));
+    let mut display = Display::new();
+    let pulled = pull::pull(entry, &store, &pull_options(offline), &mut |progress| display.show(progress));
+    display.end();
+    say(&format!("{name} is here: {}", pulled?.display()));
+    Ok(())
+}
+
+fn import(name: &str, file: &Path, dirs: &Dirs) -> Result<(), ModelError> {
+    if !store::is_name(name) || name.ends_with(".gguf") {
+        return Err(ModelError::NotAName { value: name.to_owned() });
+    }
+    let catalog = Catalog::load(&dirs.config)?;
+    let entry = catalog.get(name);
+    let store = Store::new(dirs);
+    let mut display = Display::new();
+    if let (Some(_), Ok(meta)) = (entry.and_then(|e| e.sha256.as_ref()), std::fs::metadata(file)) {
+        display.show(pull::Progress::Verifying(meta.len()));
+    }
+    let imported = store.import(name, entry, file, &mut |n| display.show(pull::Progress::Advanced(n)));
+    display.end();
+    say(&format!("{name} is here: {}", imported?.display()));
+    Ok(())
+}
+
+fn info(value: &str, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
+    let (path, name, entry) = crate::model::locate(value, dirs)?;
+    let gguf = if path.exists() {
+        Some(gguf::Gguf::open(&path)?)
+    } else if entry.is_none() {
+        return Err(ModelError::Missing { path });
+    } else {
+        None
+    };
+    if json {
+        let path = gguf.is_some().then_some(path);
+        return print(&to_json(&json!({ "name": name, "path": path, "catalog": entry, "file": gguf })));
+    }
+    let mut table = Table::new(["NAME", name.as_str()]);
+    if let Some(entry) = &entry {
+        describe_entry(entry, &mut table);
+    }
+    match &gguf {
+        Some(gguf) => {
+            table.row(["file".to_owned(), path.display().to_string()]);
+            describe_file(gguf, &mut table);
+        }
+        None => table.row(["file".to_owned(), format!("not here; get it with `moru model pull {name}`")]),
+    }
+    print(&table.to_string())
+}
+
+fn describe_entry(entry: &Entry, table: &mut Table<2>) {
+    let mut row = |key: &str, value: String| table.row([key.to_owned(), value]);
+    row("description", entry.description.clone());
+    row("licence", entry.licence.clone());
+    row("parameters", billions(entry.parameters));
+    row("download", format!("{} ({})", size(entry, State::Absent), entry.quantisation));
+    row("SHA-256", entry.sha256.clone().unwrap_or_else(|| "as the hub states it".into()));
+    for source in &entry.sources {
+        row("source", source.label());
+    }
+}
+
+fn describe_file(gguf: &gguf::Gguf, table: &mut Table<2>) {
+    let mut row = |key: &str, value: String| table.row([key.to_owned(), value]);
+    row("size", HumanBytes(gguf.size).to_string());
+    row("title", gguf.title.clone().unwrap_or_else(|| "-".into()));
+    row("architecture", gguf.architecture.clone());
+    row("quantisation", gguf.quantisation.clone());
+    row("tensor elements", billions(gguf.parameters));
+    row("context", format!("{} tokens", gguf.context_length));
+    row("KV cache", format!("{} a 1000 tokens", HumanBytes(gguf.kv_bytes_per_token().saturating_mul(1000))));
+    row("layers", format!("{}, {} heads, width {}", gguf.layers, gguf.heads, gguf.embedding_length));
+    row("vocabulary", format!("{} tokens ({})", gguf.vocabulary, gguf.pre_tokenizer.as_deref().unwrap_or("default")));
+    row("chat template", if gguf.chat_template.is_some() { "yes" } else { "none" }.to_owned());
+    let room = crate::model::device::room(0, None);
+    row(
+        "on this machine",
+        match fit::fit(gguf, room) {
+            Ok(fit) => {
+                format!("fits with {} tokens of context, {} of memory", fit.context, HumanBytes(fit.memory_bytes))
+            }
+            Err(error) => error.to_string(),
+        },
+    );
+}
+
+fn remove(name: &str, dirs: &Dirs) -> Result<(), ModelError> {
+    if !store::is_name(name) {
+        return Err(ModelError::NotAName { value: name.to_owned() });
+    }
+    let store = Store::new(dirs);
+    if store.state(name) == State::Absent {
+        let catalog = Catalog::load(&dirs.config)?;
+        if catalog.get(name).is_none() {
+            return Err(catalog.unknown(name));
+        }
+    }
+    let bytes = store.remove(name)?;
+    say(&format!("{name} is removed, {} are free again", HumanBytes(bytes)));
+    Ok(())
+}
+
+fn path(value: &str, dirs: &Dirs) -> Result<(), ModelError> {
+    let (path, name, entry) = crate::model::locate(value, dirs)?;
+    if !path.exists() {
+        return Err(if entry.is_some() { ModelError::NotPulled { name } } else { ModelError::Missing { path } });
+    }
+    print(&format!("{}\n", path.display()))
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    // These types hold strings and numbers alone, which always serialise.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// Data goes to stdout; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), ModelError> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ModelError::Io { action: "write to", path: "stdout".into(), source: e })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is no data goes to stderr.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

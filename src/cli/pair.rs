@@ -1,0 +1,66 @@
+//! `moru`: the terminal UI.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use super::setup::{self, Begin};
+use super::{Common, Error, ModelOptions};
+use crate::config::Dirs;
+use crate::session::{Event, Input};
+use crate::tui::{self, Colour, Opening};
+
+/// Files offered for completion at most.
+const FILES: usize = 20_000;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A first request.
+    prompt: Option<String>,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Go on with an earlier session of this folder: its name, or `last`.
+    #[arg(long, value_name = "ID")]
+    resume: Option<String>,
+}
+
+/// Opens the terminal UI.
+///
+/// # Errors
+/// There is no terminal, or the session cannot begin.
+pub fn run(args: Args, dirs: &Dirs) -> Result<(), Error> {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Error::Usage("there is no terminal to open in; use `moru exec` for requests without one".into()));
+    }
+    let folder = setup::folder(&args.common)?;
+    let config = super::config(dirs, &folder, &args.model)?;
+    eprintln!("moru: loading {} …", config.model);
+    let begin = Begin { resume: args.resume, dry_run: false, interactive: true };
+    let runtime = setup::runtime()?;
+    let result = runtime.block_on(async {
+        let ready = setup::session(&config, dirs, &args.common, &begin).await?;
+        let workspace = ready.session.workspace.clone();
+        let info = ready.session.engine.info().clone();
+        let mut past = ready.past;
+        past.extend(ready.notices.into_iter().map(|text| Event::Notice { text }));
+        let opening = Opening {
+            model: info.name,
+            context: info.context,
+            workspace: workspace.root().display().to_string(),
+            branch: workspace.branch(),
+            mode: config.mode,
+            past,
+            files: Arc::new(move || workspace.files(FILES).iter().map(ToString::to_string).collect()),
+            history: Some(dirs.state.join("history")),
+            colour: if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) { Colour::Off } else { Colour::On },
+        };
+        let handle = ready.session.start();
+        if let Some(prompt) = args.prompt {
+            let _ = handle.inputs.send(Input::Prompt(prompt));
+        }
+        tui::run(handle, opening).await.map_err(Error::from)
+    });
+    runtime.shutdown_background();
+    result
+}

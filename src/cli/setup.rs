@@ -1,0 +1,156 @@
+//! Puts a session together from settings: workspace, model, profile, log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::doctor::SpeedTest;
+use super::{Common, Error};
+use crate::config::{Config, Dirs};
+use crate::dialect::{Message, Role};
+use crate::engine::Engine;
+use crate::engine::local::{LocalEngine, Options as EngineOptions};
+use crate::model::device::{self, Machine};
+use crate::model::{self, fit};
+use crate::permission::Policy;
+use crate::sandbox::{self, Places, Sandbox};
+use crate::session::profile::Workflow;
+use crate::session::{Event, Log, Profile, Session, Settings, log, prompt, selftest};
+use crate::tool::{self, Registry};
+use crate::workspace::{Options as WorkspaceOptions, Workspace};
+
+/// The folder to work on, absolute.
+pub fn folder(common: &Common) -> Result<PathBuf, Error> {
+    let given = common.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+    given.canonicalize().map_err(|source| Error::Folder { folder: given, source })
+}
+
+/// Opens the folder for commands that need no model.
+pub fn workspace(common: &Common, dirs: &Dirs) -> Result<Workspace, Error> {
+    open(&folder(common)?, dirs, false)
+}
+
+fn open(folder: &std::path::Path, dirs: &Dirs, dry_run: bool) -> Result<Workspace, Error> {
+    Ok(Workspace::open(folder, WorkspaceOptions { state: dirs.state.clone(), dry_run })?)
+}
+
+/// Loads the model that the settings name.
+pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
+    let found = model::resolve(&config.model, dirs)?;
+    let machine = Machine::detect();
+    // Their first call takes up llama.cpp's log.
+    LocalEngine::prepare()?;
+    let room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
+    let fit = fit::fit(&found.gguf, room)?;
+    let profile = Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters);
+    Ok(LocalEngine::load(&EngineOptions {
+        path: found.path.clone(),
+        name: found.name.clone(),
+        context: fit.context,
+        threads: if config.threads == 0 { machine.physical_cores } else { config.threads },
+        gpu_layers: fit.gpu_layers,
+        dialect: config.dialect.clone().or(profile),
+    })?)
+}
+
+/// How a session is to begin.
+#[derive(Debug, Clone, Default)]
+pub struct Begin {
+    /// A session's name, or `last`.
+    pub resume: Option<String>,
+    pub dry_run: bool,
+    /// Somebody can be asked for permission.
+    pub interactive: bool,
+}
+
+/// A session that is ready to start, and what a resumed one had published.
+pub struct Ready {
+    pub session: Session,
+    pub past: Vec<Event>,
+    /// Something that the user should know before it starts.
+    pub notices: Vec<String>,
+}
+
+/// Puts a session together.
+pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begin) -> Result<Ready, Error> {
+    let folder = folder(common)?;
+    let workspace = Arc::new(open(&folder, dirs, begin.dry_run)?);
+    let mut notices = Vec::new();
+    let (log, past) = match &begin.resume {
+        Some(id) if begin.dry_run => (Log::nowhere(), log::find(&dirs.state, workspace.root(), id)?.1),
+        Some(id) => {
+            let resumed = Log::resume(&dirs.state, workspace.root(), id)?;
+            (resumed.log, resumed.events)
+        }
+        None if begin.dry_run => (Log::nowhere(), Vec::new()),
+        None => {
+            let log = Log::create(&dirs.state, workspace.root()).unwrap_or_else(|error| {
+                notices.push(error.to_string());
+                Log::nowhere()
+            });
+            (log, Vec::new())
+        }
+    };
+    let engine = engine(config, dirs)?;
+    let mut profile = Profile::of(engine.info());
+    let places = Places::new(|name| std::env::var_os(name), &[&dirs.state, &dirs.config, &dirs.cache]);
+    let sandbox = Sandbox::new(workspace.root(), &places, config.network);
+    let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &engine))];
+    transcript.extend(log::transcript(&past));
+    let turns = past.iter().filter(|e| matches!(e, Event::TurnStarted { .. })).count();
+    let mut session = Session {
+        engine: Arc::new(engine),
+        workspace,
+        tools: Registry::new(tool::builtin()),
+        profile: profile.clone(),
+        settings: settings(config, &profile, begin, Arc::new(sandbox)),
+        policy: Policy::new(config.mode),
+        transcript,
+        log,
+        news: Vec::new(),
+        turn: u32::try_from(turns).unwrap_or(u32::MAX - 1) + 1,
+    };
+    let test = selftest::run(&*session.engine, &dirs.state, &session.specs()).await?;
+    if profile.workflow == Workflow::Free && !test.calls {
+        profile.workflow = Workflow::Guided;
+        notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());
+        session.profile = profile;
+    }
+    Ok(Ready { session, past, notices })
+}
+
+fn settings(config: &Config, profile: &Profile, begin: &Begin, sandbox: Arc<Sandbox>) -> Settings {
+    Settings {
+        interactive: begin.interactive,
+        check: config.check.clone(),
+        trust_check: config.trust_check && config.check.is_some(),
+        check_attempts: config.check_attempts,
+        max_steps: if config.max_steps == 0 { profile.max_steps } else { config.max_steps },
+        command_timeout: Duration::from_secs(config.command_timeout),
+        sandbox,
+    }
+}
+
+/// The runtime that a session runs on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Other(format!("the program's threads cannot be started: {e}")))
+}
+
+/// What holds commands back on this machine: one sentence, or what is missing.
+pub fn sandbox_ability() -> Result<String, String> {
+    let ability = sandbox::ability();
+    let guards = [&ability.files, &ability.network, &ability.processes];
+    let sentences = guards.map(|guard| guard.sentence.as_str()).join(" ");
+    if guards.iter().all(|guard| guard.enforced) { Ok(sentences) } else { Err(sentences) }
+}
+
+/// A short speed test of the configured model.
+pub fn speed(config: &Config, dirs: &Dirs) -> Result<SpeedTest, String> {
+    let config = Config { context: 1024, ..config.clone() };
+    let measured = engine(&config, dirs).and_then(|engine| Ok(runtime()?.block_on(engine.measure(0, 128, 32))?));
+    measured.map(|speed| SpeedTest { prefill: speed.prefill, decode: speed.decode }).map_err(|e| e.to_string())
+}
