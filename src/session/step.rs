@@ -42,7 +42,7 @@ pub(super) struct Limits {
     pub quiet: bool,
 }
 
-/// Asks the engine to go on behind the transcript and `extra`, and publishes what comes.
+/// Asks the engine to go on behind the transcript, and publishes what comes.
 ///
 /// # Errors
 /// The engine cannot go on.
