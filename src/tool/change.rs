@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Context, Detail, Observation, Plan, ToolError};
+use super::{Context, Detail, Observation, Plan, ToolError, blocking};
 use crate::code::syntax::{self, SyntaxError};
 use crate::permission::{Class, Permission};
 use crate::workspace::{Applied, Edit, Patch, RelPath};
@@ -18,14 +18,25 @@ pub(super) fn plan(verb: &str, path: &RelPath, edit: &Edit, cx: &Context) -> Res
     Ok(Plan { permission, patch: Some(patch) })
 }
 
-/// Makes the change. `done` begins the sentence for the model (`Edited`).
-pub(super) fn make(
+/// Makes the planned change, or where none was planned what `mean` says, on a thread that may wait for the disk.
+pub(super) async fn run(
     verb: &str,
-    done: &str,
-    path: &RelPath,
-    patch: Patch,
+    done: &'static str,
+    patch: Option<Patch>,
     cx: &Context,
+    mean: impl FnOnce(&Context) -> Result<(RelPath, Edit), ToolError> + Send + 'static,
 ) -> Result<Observation, ToolError> {
+    let (verb, cx) = (verb.to_owned(), cx.clone());
+    blocking(move || {
+        let (path, edit) = mean(&cx)?;
+        let patch = patch.map_or_else(|| cx.workspace.plan(&edit), Ok)?;
+        make(&verb, done, &path, patch, &cx)
+    })
+    .await
+}
+
+/// Makes the change. `done` begins the sentence for the model (`Edited`).
+fn make(verb: &str, done: &str, path: &RelPath, patch: Patch, cx: &Context) -> Result<Observation, ToolError> {
     let before = cx.workspace.read(path).ok().map(|file| file.text);
     let applied = cx.workspace.apply(patch, &format!("{verb} {}", path.as_str()))?;
     let after = cx.workspace.read(path).map(|file| file.text).unwrap_or_default();

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, change, paths};
+use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, change, paths};
 use crate::workspace::{self, Patch, RelPath};
 
 /// The tool.
@@ -39,13 +39,8 @@ impl Tool for Edit {
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Observation, ToolError>> {
         Box::pin(async move {
-            let (arguments, verb, cx) = (args::parse(&self.0, args)?, self.0.name.clone(), cx.clone());
-            blocking(move || {
-                let (path, edit) = mean(arguments, &cx)?;
-                let patch = patch.map_or_else(|| cx.workspace.plan(&edit), Ok)?;
-                change::make(&verb, "Edited", &path, patch, &cx)
-            })
-            .await
+            let arguments = args::parse(&self.0, args)?;
+            change::run(&self.0.name, "Edited", patch, cx, move |cx| mean(arguments, cx)).await
         })
     }
 }
