@@ -65,6 +65,8 @@ pub struct Config {
     pub check: Option<String>,
     /// How often a failed check goes back to the model.
     pub check_attempts: u32,
+    /// Seconds of a turn after which no further try at a change begins.
+    pub budget: u64,
     /// Model calls in one turn; 0 takes the profile's.
     pub max_steps: usize,
     /// Seconds after which a command is ended with its whole process tree.
@@ -87,6 +89,7 @@ impl Default for Config {
             mode: Mode::Ask,
             check: None,
             check_attempts: 3,
+            budget: 200,
             max_steps: 0,
             command_timeout: 60,
             network: false,

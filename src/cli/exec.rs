@@ -35,6 +35,9 @@ pub struct Args {
     /// A command that must succeed after the last edit; its failure goes back to the model.
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
+    /// Seconds after which no further try at a change begins.
+    #[arg(long, value_name = "SECONDS")]
+    budget: Option<u64>,
     /// Model calls at most.
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
@@ -58,6 +61,7 @@ pub fn run(args: Args, dirs: &Dirs) -> Result<ExitCode, Error> {
         config.check = Some(check);
         config.trust_check = true;
     }
+    config.budget = args.budget.unwrap_or(config.budget);
     config.max_steps = args.max_steps.unwrap_or(config.max_steps);
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let begin = Begin { resume: args.resume, dry_run: args.dry_run, interactive };

@@ -125,6 +125,7 @@ fn settings(config: &Config, profile: &Profile, begin: &Begin, sandbox: Arc<Sand
         check: config.check.clone(),
         trust_check: config.trust_check && config.check.is_some(),
         check_attempts: config.check_attempts,
+        budget: Duration::from_secs(config.budget),
         max_steps: if config.max_steps == 0 { profile.max_steps } else { config.max_steps },
         command_timeout: Duration::from_secs(config.command_timeout),
         sandbox,

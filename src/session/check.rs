@@ -1,13 +1,13 @@
 //! The check command: whether the work is right is told by it, not by the model.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Door;
 use super::{Change, Event, Session, call};
-use crate::tool::Detail;
+use crate::tool::{Context, Detail};
 use crate::workspace::Applied;
 
 /// How the first words of a command look that tests or builds something.
@@ -53,6 +53,8 @@ const CHECKS: &[&str] = &[
 pub(super) struct Checked {
     pub passed: bool,
     pub output: String,
+    /// How long it took, where it was not ended at its limit.
+    pub took: Option<Duration>,
     /// What the command changed.
     pub applied: Option<Applied>,
 }
@@ -70,23 +72,25 @@ pub(super) fn named_in(prompt: &str) -> Option<String> {
     quoted.into_iter().find(is_check).map(str::to_owned)
 }
 
-/// Runs the check through the `run` tool, so with its sandbox, its time limit and its trimming. `None`: interrupted, or there
-/// is no such tool.
+/// Runs the check through the `run` tool, so with its sandbox and its trimming. `None`: interrupted, or there is no such tool.
 pub(super) async fn run(
     session: &mut Session,
     door: &Door,
     command: &str,
     attempt: u32,
+    limit: Duration,
     cancel: &CancellationToken,
 ) -> Option<Checked> {
     let tool = session.tools.get("run").ok()?.clone();
     let start = Instant::now();
     let args = [("command".to_owned(), Value::from(command))].into_iter().collect();
-    let cx = call::context(session, cancel);
-    let (passed, output, applied) = match tool.run(&args, None, &cx).await {
-        Ok(seen) => (matches!(seen.detail, Detail::Exit { code: Some(0), .. }), seen.text, seen.applied),
-        Err(error) => (false, error.0, None),
+    let cx = Context { command_timeout: limit, ..call::context(session, cancel) };
+    let (detail, output, applied) = match tool.run(&args, None, &cx).await {
+        Ok(seen) => (seen.detail, seen.text, seen.applied),
+        Err(error) => (Detail::None, error.0, None),
     };
+    let passed = matches!(detail, Detail::Exit { code: Some(0), .. });
+    let took = (!matches!(detail, Detail::Exit { timed_out: true, .. })).then(|| start.elapsed());
     if let Some(applied) = &applied {
         session.publish_change(door, Change::Command, applied.clone());
     }
@@ -96,7 +100,7 @@ pub(super) async fn run(
     let seconds = start.elapsed().as_secs_f64();
     let event = Event::Checked { command: command.to_owned(), passed, output: output.clone(), seconds, attempt };
     session.publish(door, event);
-    Some(Checked { passed, output, applied })
+    Some(Checked { passed, output, took, applied })
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub struct Settings {
     pub trust_check: bool,
     /// How often a failed check goes back to the model.
     pub check_attempts: u32,
+    /// No further try at a change begins when a turn has taken this long.
+    pub budget: Duration,
     /// Model calls in one turn.
     pub max_steps: usize,
     pub command_timeout: Duration,

@@ -53,6 +53,7 @@ fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
             check: None,
             trust_check: true,
             check_attempts: 2,
+            budget: Duration::from_secs(200),
             max_steps: 8,
             command_timeout: Duration::from_secs(20),
             sandbox: Arc::new(Sandbox::off()),

@@ -1,7 +1,7 @@
 //! One request to its end: ask the model, do what it calls, tell it what came of it, until it is done, a limit is reached or
 //! the user interrupts.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use crate::workspace::WorkspaceError;
 
 /// How often in a row the model may write something that is neither an answer nor a call.
 const MALFORMED_LIMIT: usize = 3;
+/// A check after a change may take this many times what it took before, and at least so long.
+const CHECK_FACTOR: u32 = 4;
+const CHECK_LEAST: Duration = Duration::from_secs(15);
 
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         session,
         door,
         cancel,
+        start,
         record: Record::default(),
         answer: String::new(),
         calls: 0,
@@ -47,7 +51,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         request: 0,
         drained: 0,
         check: None,
-        checked_before: false,
+        checked_before: None,
         flawed: false,
     };
     let outcome = match turn.body(&prompt).await {
@@ -67,6 +71,7 @@ pub(super) struct Turn<'a> {
     pub(super) session: &'a mut Session,
     pub(super) door: &'a Door,
     pub(super) cancel: CancellationToken,
+    start: Instant,
     pub(super) record: Record,
     /// The model's last words.
     pub(super) answer: String,
@@ -82,7 +87,8 @@ pub(super) struct Turn<'a> {
     pub(super) drained: usize,
     /// The command that tells whether the work is right.
     pub(super) check: Option<String>,
-    pub(super) checked_before: bool,
+    /// How long it took before any change; zero where it did not end.
+    checked_before: Option<Duration>,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
 }
@@ -128,7 +134,8 @@ impl Turn<'_> {
             if checked.passed {
                 return Ok(Outcome::Done);
             }
-            if attempt > self.session.settings.check_attempts {
+            let settings = &self.session.settings;
+            if attempt > settings.check_attempts || self.start.elapsed() > settings.budget {
                 return Ok(Outcome::NotDone);
             }
             if self.session.profile.workflow == Workflow::Guided && self.take_back(before) {
@@ -142,11 +149,21 @@ impl Turn<'_> {
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
         self.folder_exists()?;
         let Some(command) = self.check.clone() else { return Ok(None) };
-        let checked = check::run(self.session, self.door, &command, attempt, &self.cancel).await;
+        let limit = self.check_limit();
+        let checked = check::run(self.session, self.door, &command, attempt, limit, &self.cancel).await;
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
         Ok(checked)
+    }
+
+    /// How long the check may take. A wrong change often loops for ever, and each try at it would cost the whole limit of a
+    /// command: once the check has shown what it takes, it gets a share of what is left of the turn's budget.
+    fn check_limit(&self) -> Duration {
+        let settings = &self.session.settings;
+        let Some(before) = self.checked_before else { return settings.command_timeout };
+        let left = settings.budget.saturating_sub(self.start.elapsed());
+        (left / 2).max(before * CHECK_FACTOR).max(CHECK_LEAST).min(settings.command_timeout)
     }
 
     /// Tells the model what the check gave.
@@ -158,10 +175,11 @@ impl Turn<'_> {
 
     /// What the check gives before anything is changed, for the model to start from. Returns whether to go on.
     pub(super) async fn check_before(&mut self) -> Result<bool, TurnError> {
-        if !self.may_check() || std::mem::replace(&mut self.checked_before, true) {
+        if self.checked_before.is_some() || !self.may_check() {
             return Ok(true);
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
+        self.checked_before = Some(before.took.unwrap_or_default());
         if !before.passed {
             self.say_check("check-before", &before.output);
         }
