@@ -56,6 +56,8 @@ pub struct Config {
     pub threads: usize,
     /// Layers on the GPU; absent takes as many as fit.
     pub gpu_layers: Option<u32>,
+    /// Megabytes of the disk that KV caches may take for faster starts; 0 keeps none.
+    pub snapshots: u64,
     /// The wire form of tool calls; absent takes the profile's or the template's.
     pub dialect: Option<String>,
     /// How much is allowed without asking: `ask`, `edits` or `yes`. Not from the folder's file.
@@ -85,10 +87,11 @@ impl Default for Config {
             context: 0,
             threads: 0,
             gpu_layers: None,
+            snapshots: 2048,
             dialect: None,
             mode: Mode::Ask,
             check: None,
-            check_attempts: 3,
+            check_attempts: 7,
             budget: 200,
             max_steps: 0,
             command_timeout: 60,

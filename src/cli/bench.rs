@@ -1,7 +1,15 @@
-//! `moru bench`: how fast the model reads and writes here, in the terms of llama-bench.
+//! `moru bench`: how fast the model reads and writes here, in the terms of llama-bench, and what this engine adds to that.
 
+mod cases;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use self::cases::{Copying, FirstToken};
 use super::{Common, Error, ModelOptions, setup, undo};
-use crate::config::Dirs;
+use crate::config::{Config, Dirs};
+use crate::engine::local::LocalEngine;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -15,15 +23,32 @@ pub struct Args {
     /// Tokens to generate behind the same context.
     #[arg(long, short = 'n', default_value_t = 64)]
     generate: usize,
-    /// Tokens in the context beforehand.
-    #[arg(long, short, default_value_t = 0)]
-    depth: usize,
-    /// Times to measure.
+    /// Tokens in the context beforehand, one or more.
+    #[arg(long, short, value_delimiter = ',', default_value = "0")]
+    depth: Vec<usize>,
+    /// Times to measure; the median counts.
     #[arg(long, short, default_value_t = 3)]
     repeat: usize,
-    /// Print lines of JSON.
+    /// Measure reading and writing only: no first token, no drafts.
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// What was measured; medians.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    model: String,
+    /// Tokens a second by the tokens in the context beforehand.
+    prefill_tps: BTreeMap<usize, f64>,
+    decode_tps: BTreeMap<usize, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttft_ms: Option<FirstToken>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    copying: Option<Copying>,
+    peak_rss_mb: f64,
 }
 
 /// Measures and prints.
@@ -33,23 +58,92 @@ pub struct Args {
 pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     let mut config = super::config(dirs, &setup::folder(&args.common)?, &args.model)?;
     if config.context == 0 {
-        config.context = (args.depth + args.prompt + args.generate + 64).next_multiple_of(256);
+        let deepest = args.depth.iter().max().copied().unwrap_or(0);
+        let cases = if args.quick { 0 } else { cases::CONTEXT };
+        config.context = (deepest + args.prompt + args.generate + 64).max(cases).next_multiple_of(256);
     }
-    let engine = setup::engine(&config, dirs)?;
+    config.snapshots = 0;
     let runtime = setup::runtime()?;
-    // The first run pages the weights in.
-    runtime.block_on(engine.measure(0, args.prompt.min(64), args.generate.min(8)))?;
-    for _ in 0..args.repeat {
-        let speed = runtime.block_on(engine.measure(args.depth, args.prompt, args.generate))?;
-        if args.json {
-            let line = serde_json::json!({
-                "model": config.model, "depth": args.depth, "prompt": args.prompt, "generate": args.generate,
-                "prefill": speed.prefill, "decode": speed.decode,
-            });
-            undo::print(&format!("{line}\n"));
-        } else {
-            undo::print(&format!("reads {:.1} tokens/s, writes {:.1} tokens/s\n", speed.prefill, speed.decode));
+    let report = runtime.block_on(async {
+        let engine = setup::engine(&config, dirs)?;
+        let mut report = Report { model: config.model.clone(), ..Report::default() };
+        speeds(&engine, args, &mut report).await?;
+        if !args.quick {
+            report.copying = Some(cases::copying(&engine, args.repeat).await?);
+            drop(engine);
+            report.ttft_ms = Some(first_token(&config, dirs, args.repeat).await?);
         }
+        report.peak_rss_mb = peak_rss();
+        Ok::<_, Error>(report)
+    })?;
+    let text = if args.json { json(&report)? } else { table(&report) };
+    undo::print(&format!("{text}\n"));
+    Ok(())
+}
+
+async fn speeds(engine: &LocalEngine, args: &Args, report: &mut Report) -> Result<(), Error> {
+    // The first run pages the weights in.
+    engine.measure(0, args.prompt.min(64), args.generate.min(8)).await?;
+    for &depth in &args.depth {
+        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+        for _ in 0..args.repeat.max(1) {
+            let speed = engine.measure(depth, args.prompt, args.generate).await?;
+            prefill.push(speed.prefill);
+            decode.push(speed.decode);
+        }
+        report.prefill_tps.insert(depth, cases::median(prefill));
+        report.decode_tps.insert(depth, cases::median(decode));
     }
     Ok(())
+}
+
+/// The snapshots of this go into a folder of their own.
+async fn first_token(config: &Config, dirs: &Dirs, repeat: usize) -> Result<FirstToken, Error> {
+    let failed = |e: std::io::Error| Error::Other(format!("there is no room for temporary files: {e}"));
+    let mut rounds = Vec::new();
+    for _ in 0..repeat.max(1) {
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let own = Dirs { cache: folder.path().to_owned(), ..dirs.clone() };
+        let config = Config { snapshots: 4096, ..config.clone() };
+        let cold = cases::opening(&setup::engine(&config, &own)?).await?;
+        let engine = setup::engine(&config, &own)?;
+        let snapshot = cases::opening(&engine).await?;
+        let next_turn = cases::next_turn(&engine).await?;
+        rounds.push(FirstToken { cold, snapshot, next_turn });
+    }
+    let of = |field: fn(&FirstToken) -> f64| cases::median(rounds.iter().map(field).collect());
+    Ok(FirstToken { cold: of(|r| r.cold), snapshot: of(|r| r.snapshot), next_turn: of(|r| r.next_turn) })
+}
+
+/// The most memory that this process ever had in use, in MB.
+fn peak_rss() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.unwrap_or(0.0) / 1000.0 * 1.024
+}
+
+fn json(report: &Report) -> Result<String, Error> {
+    serde_json::to_string(report).map_err(|e| Error::Other(format!("the report cannot be written: {e}")))
+}
+
+fn table(report: &Report) -> String {
+    let mut lines = vec![report.model.clone()];
+    for (depth, prefill) in &report.prefill_tps {
+        let decode = report.decode_tps.get(depth).copied().unwrap_or_default();
+        lines.push(format!("  behind {depth} tokens: reads {prefill:.1} tokens/s, writes {decode:.1} tokens/s"));
+    }
+    if let Some(FirstToken { cold, snapshot, next_turn }) = &report.ttft_ms {
+        lines.push(format!(
+            "  first token: {cold:.0} ms cold, {snapshot:.0} ms with a snapshot, {next_turn:.0} ms in the next turn"
+        ));
+    }
+    if let Some(Copying { copy_speedup, prose_ratio, acceptance, .. }) = &report.copying {
+        lines.push(format!(
+            "  drafts: copies {copy_speedup:.2} times as fast, prose {prose_ratio:.2}; {:.0}% accepted",
+            acceptance * 100.0
+        ));
+    }
+    lines.push(format!("  memory: {:.0} MB at most", report.peak_rss_mb));
+    lines.join("\n")
 }

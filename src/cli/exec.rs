@@ -109,6 +109,12 @@ enum Show {
 
 /// Sends the request and follows its events to the end.
 async fn follow(mut handle: Handle, prompt: String, show: Show) -> Result<ExitCode, Error> {
+    let code = follow_turn(&mut handle, prompt, show).await;
+    handle.close().await;
+    code
+}
+
+async fn follow_turn(handle: &mut Handle, prompt: String, show: Show) -> Result<ExitCode, Error> {
     let failed = |e: std::io::Error| Error::Other(format!("signals cannot be watched: {e}"));
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;

@@ -9,7 +9,7 @@ use super::{Common, Error};
 use crate::config::{Config, Dirs};
 use crate::dialect::{Message, Role};
 use crate::engine::Engine;
-use crate::engine::local::{LocalEngine, Options as EngineOptions};
+use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
 use crate::model::device::{self, Machine};
 use crate::model::{self, fit};
 use crate::permission::Policy;
@@ -50,6 +50,8 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
         threads: if config.threads == 0 { machine.physical_cores } else { config.threads },
         gpu_layers: fit.gpu_layers,
         dialect: config.dialect.clone().or(profile),
+        snapshots: (config.snapshots > 0)
+            .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),
     })?)
 }
 

@@ -5,6 +5,8 @@
 pub mod local;
 pub mod scripted;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,11 @@ pub trait Engine: Send + Sync {
     /// Continues the conversation. The stream ends with [`Delta::Usage`] or an error. Cancelling ends it within one decode
     /// step, with what was generated so far accounted for; so does dropping it.
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>>;
+
+    /// A session ends: puts away what makes a later start faster.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
 }
 
 /// One generation.
@@ -38,8 +45,10 @@ pub struct Request {
     pub tools: Vec<ToolSpec>,
     pub constraint: Constraint,
     pub sampling: Sampling,
-    /// Texts that the output will likely repeat (the file under edit); a local engine may draft from them.
+    /// Texts that the output will likely repeat (the file under edit); a local engine drafts from them.
     pub copy_from: Vec<String>,
+    /// Generate token by token: the measure of what drafting brings.
+    pub no_draft: bool,
     /// Upper bound of generated tokens; what the context has left where `None`.
     pub max_tokens: Option<usize>,
     /// What the answer begins with. It is read as part of the prompt, and what follows is taken as plain text.
@@ -48,7 +57,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Report the log-probability of what was sampled.
     pub logprobs: bool,
-    /// Which conversation's KV cache to continue. Engines with one slot ignore it.
+    /// Which conversation's KV cache to continue. 0 is the one that the user waits for and goes first; what other slots share
+    /// with it, or with each other, is not read again.
     pub slot: u32,
 }
 
@@ -116,6 +126,11 @@ pub struct Usage {
     pub cached: usize,
     /// Tokens generated.
     pub generated: usize,
+    /// Tokens that were drafted, and how many of these stand in the output.
+    #[serde(default)]
+    pub drafted: usize,
+    #[serde(default)]
+    pub accepted: usize,
     pub prefill_seconds: f64,
     pub decode_seconds: f64,
     /// Mean log-probability of the generated tokens, where asked for.

@@ -48,6 +48,10 @@ const CHECKS: &[&str] = &[
     "dotnet test",
 ];
 
+/// A check after a change may take this many times what it took before, and at least so long.
+const FACTOR: u32 = 4;
+const LEAST: Duration = Duration::from_secs(15);
+
 /// How a check ended.
 #[derive(Debug)]
 pub(super) struct Checked {
@@ -70,6 +74,12 @@ pub(super) fn named_in(prompt: &str) -> Option<String> {
                 .any(|check| text.strip_prefix(check).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
     };
     quoted.into_iter().find(is_check).map(str::to_owned)
+}
+
+/// How long a check may take, of `most`. A wrong change often loops for ever, and each try at it would cost all of that: once
+/// the check has shown what it takes (nothing, where it did not end), it gets half of what is `left` of the turn's budget.
+pub(super) fn limit(most: Duration, left: Duration, before: Option<Duration>) -> Duration {
+    before.map_or(most, |before| (left / 2).max(before * FACTOR).max(LEAST).min(most))
 }
 
 /// Runs the check through the `run` tool, so with its sandbox and its trimming. `None`: interrupted, or there is no such tool.
@@ -106,6 +116,21 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_that_is_known_gets_a_share_of_what_is_left() {
+        let check = |left, before: Option<u64>, expected| {
+            let seconds = Duration::from_secs;
+            assert_eq!(limit(seconds(60), seconds(left), before.map(seconds)), seconds(expected), "{left} {before:?}");
+        };
+        check(200, None, 60);
+        check(200, Some(1), 60);
+        check(80, Some(1), 40);
+        check(0, Some(1), 15);
+        check(0, Some(12), 48);
+        // It did not end.
+        check(80, Some(0), 40);
+    }
 
     #[test]
     fn a_check_is_a_command_between_backticks() {

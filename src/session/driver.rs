@@ -20,8 +20,12 @@ pub(super) struct Door {
 struct Shared {
     /// Ends with the client.
     closed: CancellationToken,
-    /// The running turn's.
-    cancel: CancellationToken,
+    /// The running turn's, where one runs.
+    cancel: Option<CancellationToken>,
+    /// Requests that wait for their turn.
+    queued: usize,
+    /// The next of them was interrupted before it began.
+    skip: bool,
     mode: Option<Mode>,
     asked: HashMap<String, oneshot::Sender<Decision>>,
 }
@@ -29,7 +33,7 @@ struct Shared {
 impl Door {
     fn new(events: mpsc::UnboundedSender<Event>) -> Self {
         let closed = CancellationToken::new();
-        let shared = Shared { cancel: closed.child_token(), closed, mode: None, asked: HashMap::new() };
+        let shared = Shared { closed, cancel: None, queued: 0, skip: false, mode: None, asked: HashMap::new() };
         Self { events, shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -46,8 +50,17 @@ impl Door {
     /// A new turn's cancellation.
     fn begin(&self) -> CancellationToken {
         let mut shared = self.lock();
-        shared.cancel = shared.closed.child_token();
-        shared.cancel.clone()
+        let cancel = shared.closed.child_token();
+        shared.queued = shared.queued.saturating_sub(1);
+        if std::mem::take(&mut shared.skip) {
+            cancel.cancel();
+        }
+        shared.cancel = Some(cancel.clone());
+        cancel
+    }
+
+    fn end(&self) {
+        self.lock().cancel = None;
     }
 
     fn is_closed(&self) -> bool {
@@ -76,14 +89,21 @@ impl Door {
     fn route(&self, input: Input) -> Option<Input> {
         let mut shared = self.lock();
         match input {
-            Input::Interrupt => shared.cancel.cancel(),
+            Input::Interrupt => match &shared.cancel {
+                Some(cancel) => cancel.cancel(),
+                None => shared.skip = shared.queued > 0,
+            },
             Input::Mode(mode) => shared.mode = Some(mode),
             Input::Answer { id, decision } => {
                 if let Some(asked) = shared.asked.remove(&id) {
                     let _ = asked.send(decision);
                 }
             }
-            rest @ (Input::Prompt(_) | Input::Undo(_) | Input::Redo(_)) => return Some(rest),
+            prompt @ Input::Prompt(_) => {
+                shared.queued += 1;
+                return Some(prompt);
+            }
+            rest @ (Input::Undo(_) | Input::Redo(_)) => return Some(rest),
         }
         None
     }
@@ -110,15 +130,19 @@ pub(super) async fn drive(
     });
     while let Some(input) = queued.recv().await {
         if door.is_closed() {
-            return;
+            break;
         }
         match input {
-            Input::Prompt(text) => turn::run(&mut session, &door, text, door.begin()).await,
+            Input::Prompt(text) => {
+                turn::run(&mut session, &door, text, door.begin()).await;
+                door.end();
+            }
             Input::Undo(n) => report(&mut session, &door, Change::Undo, |s| s.workspace.undo(n)),
             Input::Redo(n) => report(&mut session, &door, Change::Redo, |s| s.workspace.redo(n)),
             Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
         }
     }
+    session.engine.close().await;
 }
 
 fn report(

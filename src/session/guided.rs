@@ -172,6 +172,7 @@ impl Turn<'_> {
             prefix: format!("{fence}{}\n", prompt::language(path.as_str())),
             stop: vec![format!("\n{fence}")],
             max_tokens: Some(self.longest()),
+            copy_from: vec![old],
             // The diff shows it better.
             quiet: true,
         };

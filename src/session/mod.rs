@@ -32,6 +32,9 @@ pub use event::{Change, Channel, Event, Outcome};
 pub use log::Log;
 pub use profile::Profile;
 
+/// How long the end of a session is waited for.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
 /// What a client asks of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -53,6 +56,16 @@ pub enum Input {
 pub struct Handle {
     pub inputs: mpsc::UnboundedSender<Input>,
     pub events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Handle {
+    /// Ends the session and waits until it has put away what it keeps for a later start.
+    pub async fn close(mut self) {
+        drop(self.inputs);
+        // The sender of events goes with the session. A command that will not die must not hold up the program.
+        let ended = async { while self.events.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(CLOSE_LIMIT, ended).await;
+    }
 }
 
 /// What a session is told from outside, already settled.

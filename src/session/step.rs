@@ -38,6 +38,8 @@ pub(super) struct Limits {
     pub prefix: String,
     pub stop: Vec<String>,
     pub max_tokens: Option<usize>,
+    /// What it will likely repeat.
+    pub copy_from: Vec<String>,
     /// What is written is not for the client to show as an answer.
     pub quiet: bool,
 }
@@ -54,7 +56,7 @@ pub(super) async fn generate(
     limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<Step, EngineError> {
-    let Limits { prefix, stop, max_tokens, quiet } = limits;
+    let Limits { prefix, stop, max_tokens, copy_from, quiet } = limits;
     let request = Request {
         messages: session.transcript.clone(),
         tools: session.specs(),
@@ -63,6 +65,7 @@ pub(super) async fn generate(
         stop,
         sampling,
         max_tokens,
+        copy_from,
         ..Request::default()
     };
     let mut deltas = session.engine.generate(request, cancel.clone());

@@ -275,3 +275,19 @@ async fn what_can_be_replaced_is_what_stands_in_a_file_that_was_seen() {
     assert_eq!(edit.parameters["properties"]["path"]["enum"], json!(["a.txt"]));
     assert_eq!(edit.parameters["properties"]["old"]["x-substring-of"], "one\n");
 }
+
+#[tokio::test]
+async fn an_interrupt_reaches_a_request_that_has_not_begun() {
+    let mut stage = stage(vec![text("Hello."), text("Hello.")], |_| {});
+    stage.handle.inputs.send(Input::Prompt("hello".into())).unwrap();
+    stage.handle.inputs.send(Input::Interrupt).unwrap();
+    let mut outcomes = Vec::new();
+    while outcomes.is_empty() {
+        if let Event::TurnEnded { outcome, .. } = stage.handle.events.recv().await.unwrap() {
+            outcomes.push(outcome);
+        }
+    }
+    assert_eq!(outcomes, [Outcome::Interrupted]);
+    // And none after it.
+    assert_eq!(end(&stage.ask("hello", Decision::Once).await).0, Outcome::Done);
+}

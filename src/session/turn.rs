@@ -20,9 +20,6 @@ use crate::workspace::WorkspaceError;
 
 /// How often in a row the model may write something that is neither an answer nor a call.
 const MALFORMED_LIMIT: usize = 3;
-/// A check after a change may take this many times what it took before, and at least so long.
-const CHECK_FACTOR: u32 = 4;
-const CHECK_LEAST: Duration = Duration::from_secs(15);
 
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
@@ -149,21 +146,14 @@ impl Turn<'_> {
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
         self.folder_exists()?;
         let Some(command) = self.check.clone() else { return Ok(None) };
-        let limit = self.check_limit();
+        let settings = &self.session.settings;
+        let left = settings.budget.saturating_sub(self.start.elapsed());
+        let limit = check::limit(settings.command_timeout, left, self.checked_before);
         let checked = check::run(self.session, self.door, &command, attempt, limit, &self.cancel).await;
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
         Ok(checked)
-    }
-
-    /// How long the check may take. A wrong change often loops for ever, and each try at it would cost the whole limit of a
-    /// command: once the check has shown what it takes, it gets a share of what is left of the turn's budget.
-    fn check_limit(&self) -> Duration {
-        let settings = &self.session.settings;
-        let Some(before) = self.checked_before else { return settings.command_timeout };
-        let left = settings.budget.saturating_sub(self.start.elapsed());
-        (left / 2).max(before * CHECK_FACTOR).max(CHECK_LEAST).min(settings.command_timeout)
     }
 
     /// Tells the model what the check gave.

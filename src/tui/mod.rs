@@ -92,7 +92,7 @@ pub async fn run(handle: Handle, mut opening: Opening) -> Result<(), TuiError> {
     let signals = Signals::listen()?;
     let screen = Screen::enter()?;
     let (listed_to, listed) = mpsc::unbounded_channel();
-    let client = Client {
+    let mut client = Client {
         app,
         screen,
         handle,
@@ -103,7 +103,12 @@ pub async fn run(handle: Handle, mut opening: Opening) -> Result<(), TuiError> {
         dirty: true,
         closed: false,
     };
-    client.serve(signals, listed).await
+    let result = client.serve(signals, listed).await;
+    let Client { screen, handle, .. } = client;
+    // The user has the terminal back before anything is put away.
+    drop(screen);
+    handle.close().await;
+    result
 }
 
 /// All that the loop works with.
@@ -131,7 +136,7 @@ enum Flow {
 
 impl Client {
     async fn serve(
-        mut self,
+        &mut self,
         mut signals: Signals,
         mut listed: mpsc::UnboundedReceiver<Vec<String>>,
     ) -> Result<(), TuiError> {

@@ -1,4 +1,4 @@
-//! One generation, from prompt to usage.
+//! One generation, from prompt to usage: a state machine that the scheduler gives a part of each batch.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use llguidance::Matcher;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::kv::Token;
 use super::output::{Utf8, is_loop};
 use super::sample::{Sampler, logprob};
-use super::worker::{Read, Worker};
+use super::speculate::{Drafter, Pace};
+use super::worker::Worker;
 use crate::dialect::{Grammar, Parsed, Parser};
 use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
 
@@ -18,23 +18,31 @@ use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
 const ROOM: usize = 64;
 /// Every how many tokens the output is looked through for loops.
 const LOOP_CHECK: usize = 16;
+/// Forced tokens are verified like a draft, at most so many at once.
+const MOST_FORCED: usize = 15;
 
 /// What is to be generated.
 pub struct Job {
     /// The rendered prompt, with its beginning-of-sequence token.
     pub prompt: String,
+    /// Bytes of the prompt that other conversations with the same tools begin with too; ends behind a control token.
+    pub stable: usize,
+    /// The conversation whose KV cache to continue.
+    pub slot: usize,
     pub grammar: Option<Grammar>,
     pub parser: Box<dyn Parser>,
     pub stop: Vec<String>,
     pub sampling: Sampling,
     pub max_tokens: Option<usize>,
     pub logprobs: bool,
+    /// Texts to draft from; `None` drafts nothing.
+    pub copy_from: Option<Vec<String>>,
     pub cancel: CancellationToken,
     pub deltas: mpsc::UnboundedSender<Result<Delta, EngineError>>,
 }
 
 impl Job {
-    fn is_cancelled(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled() || self.deltas.is_closed()
     }
 
@@ -44,140 +52,282 @@ impl Job {
     }
 }
 
-/// Runs `job`; its end, good or bad, is the last thing sent.
-pub fn generate(worker: &mut Worker<'_>, mut job: Job) {
-    let last = run(worker, &mut job).map(Delta::Usage);
-    let _ = job.deltas.send(last);
+/// A generation under way in its slot.
+pub struct Generation {
+    job: Job,
+    phase: Phase,
+    usage: Usage,
+    /// When the phase began.
+    since: Instant,
+    written: Written,
 }
 
-fn run(worker: &mut Worker<'_>, job: &mut Job) -> Result<Usage, EngineError> {
-    let mut usage = Usage::default();
-    let start = Instant::now();
-    let read = read_prompt(worker, job, &mut usage)?;
-    usage.prefill_seconds = start.elapsed().as_secs_f64();
-    if read == Read::Cancelled {
-        return Ok(Usage { stop: Stop::Cancelled, ..usage });
-    }
-    let start = Instant::now();
-    let mut generation = Generation::new(worker, job)?;
-    usage.stop = generation.run()?;
-    usage.generated = generation.tokens.len();
-    usage.logprob = generation.mean_logprob();
-    usage.decode_seconds = start.elapsed().as_secs_f64();
-    tracing::debug!(?usage, "generated");
-    Ok(usage)
+enum Phase {
+    /// The prompt's rest, and how many of its tokens are decoded.
+    Reading { rest: Vec<LlamaToken>, done: usize, snapshot_at: Option<usize> },
+    /// The last token, which is still to be decoded, with a draft of what comes after it.
+    Writing { next: Vec<LlamaToken> },
+    /// Only the last token is still to be decoded: the next prompt holds it too.
+    Ending { last: LlamaToken, stop: Stop },
 }
 
-/// Brings the KV cache to the prompt, decoding only what it does not hold.
-fn read_prompt(worker: &mut Worker<'_>, job: &Job, usage: &mut Usage) -> Result<Read, EngineError> {
-    let prompt = job.prompt.as_bytes();
-    let kept = worker.slot.keep(prompt);
-    let held = worker.slot.len();
-    let tokens = worker.cut(kept.tokens);
-    let offset = if tokens == kept.tokens { kept.offset } else { 0 };
-    let rest = worker.model.vocab().tokenize(&prompt[offset..], false, true);
-    usage.prompt = tokens + rest.len();
-    usage.cached = tokens;
-    tracing::debug!(held, kept = tokens, read = rest.len(), "prompt");
-    if usage.prompt + ROOM > worker.capacity() {
-        return Err(EngineError::TooLong { prompt: usage.prompt, context: worker.capacity() });
-    }
-    let read = worker.read(&rest, |done| {
-        job.send(Delta::Prefill { done, total: rest.len() });
-        !job.is_cancelled()
-    })?;
-    worker.slot.prompt_ends();
-    Ok(read)
-}
-
-struct Generation<'a, 'm> {
-    worker: &'a mut Worker<'m>,
-    job: &'a mut Job,
-    sampler: Sampler,
-    matcher: Option<Matcher>,
+/// The output's state.
+#[derive(Default)]
+struct Written {
+    picker: Option<Picker>,
     utf8: Utf8,
     /// The end of the text so far, as far as a trigger may reach back.
     tail: String,
     /// The same for stop texts.
     end: String,
     reached_stop: bool,
-    tokens: Vec<Token>,
+    tokens: Vec<i32>,
     logprobs: f64,
+    limit: usize,
 }
 
-impl<'a, 'm> Generation<'a, 'm> {
-    fn new(worker: &'a mut Worker<'m>, job: &'a mut Job) -> Result<Self, EngineError> {
-        let sampler = Sampler::new(&job.sampling, worker.model.n_vocab());
-        let matcher = match &job.grammar {
+/// What picks the next token, and guesses the ones after it.
+struct Picker {
+    sampler: Sampler,
+    matcher: Option<Matcher>,
+    drafter: Option<Drafter>,
+}
+
+impl Generation {
+    /// Brings the slot to what it shares with the job's prompt and settles what is left to read.
+    ///
+    /// # Errors
+    /// The prompt is too long. The job has been told.
+    pub fn begin(worker: &mut Worker<'_>, job: Job) -> Option<Self> {
+        let since = Instant::now();
+        let prompt = job.prompt.as_bytes();
+        let kept = worker.bring(job.slot, prompt);
+        let vocab = worker.model.vocab();
+        // Nothing merges across a control token, so that both parts split as the whole would.
+        let stable = job.stable.max(kept.offset);
+        let mut rest = vocab.tokenize(&prompt[kept.offset..stable], false, true);
+        let snapshot_at = (!rest.is_empty()).then_some(kept.tokens + rest.len());
+        rest.extend(vocab.tokenize(&prompt[stable..], false, true));
+        let usage = Usage { prompt: kept.tokens + rest.len(), cached: kept.tokens, ..Usage::default() };
+        tracing::debug!(slot = job.slot, kept = kept.tokens, read = rest.len(), "prompt");
+        if usage.prompt + ROOM > worker.capacity() {
+            let error = EngineError::TooLong { prompt: usage.prompt, context: worker.capacity() };
+            let _ = job.deltas.send(Err(error));
+            return None;
+        }
+        let phase = Phase::Reading { rest, done: 0, snapshot_at };
+        Some(Self { job, phase, usage, since, written: Written::default() })
+    }
+
+    pub fn slot(&self) -> usize {
+        self.job.slot
+    }
+
+    pub fn is_reading(&self) -> bool {
+        matches!(self.phase, Phase::Reading { .. })
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.job.is_cancelled()
+    }
+
+    /// The tokens for the next batch, at most `most`, and whether the logits behind each are wanted or just the last's.
+    pub fn tokens(&self, worker: &Worker<'_>, most: usize) -> (&[LlamaToken], bool) {
+        match &self.phase {
+            Phase::Reading { rest, done, snapshot_at } => {
+                self.job.send(Delta::Prefill { done: *done, total: rest.len() });
+                let until = snapshot_at.map(|at| at - worker.slots[self.job.slot].len()).filter(|&n| n > 0);
+                let end = rest.len().min(done + most).min(done + until.unwrap_or(usize::MAX - done));
+                (&rest[*done..end], false)
+            }
+            Phase::Writing { next } => (next, true),
+            Phase::Ending { last, .. } => (std::slice::from_ref(last), false),
+        }
+    }
+
+    /// Takes in that `count` tokens were decoded, the first of them in row `first` of the batch. Returns whether the
+    /// generation is over.
+    ///
+    /// # Errors
+    /// The grammar failed.
+    pub fn decoded(&mut self, worker: &mut Worker<'_>, first: usize, count: usize) -> Result<bool, EngineError> {
+        match &mut self.phase {
+            Phase::Reading { rest, done, snapshot_at } => {
+                worker.push(self.job.slot, &rest[*done..*done + count]);
+                *done += count;
+                if *snapshot_at == Some(worker.slots[self.job.slot].len()) {
+                    *snapshot_at = None;
+                    worker.save(self.job.slot);
+                }
+                if *done < rest.len() {
+                    return Ok(false);
+                }
+                self.begin_to_write(worker)?;
+                if self.written.limit == 0 {
+                    self.finish(worker, Stop::Length);
+                    return Ok(true);
+                }
+                self.write(worker, first + count - 1, &[])
+            }
+            Phase::Writing { next } => {
+                let next = std::mem::take(next);
+                worker.push(self.job.slot, &next[..1]);
+                self.write(worker, first, &next[1..])
+            }
+            Phase::Ending { last, stop } => {
+                let (last, stop) = (*last, *stop);
+                worker.push(self.job.slot, &[last]);
+                self.finish(worker, stop);
+                Ok(true)
+            }
+        }
+    }
+
+    fn begin_to_write(&mut self, worker: &mut Worker<'_>) -> Result<(), EngineError> {
+        worker.slots[self.job.slot].prompt_ends();
+        let slot = &worker.slots[self.job.slot];
+        let matcher = match &self.job.grammar {
             Some(grammar) if grammar.trigger.is_none() => Some(worker.grammars.matcher(&grammar.lark)?),
             _ => None,
         };
-        let (utf8, tail, end) = (Utf8::default(), String::new(), String::new());
-        Ok(Self {
-            worker,
-            job,
-            sampler,
-            matcher,
-            utf8,
-            tail,
-            end,
-            reached_stop: false,
-            tokens: Vec::new(),
-            logprobs: 0.0,
-        })
+        let vocab = worker.model.vocab();
+        let drafter = self.job.copy_from.as_ref().filter(|_| worker.can_cut()).map(|texts| {
+            let ids = |text: &String| vocab.tokenize(text.as_bytes(), false, false).iter().map(|t| t.0).collect();
+            Drafter::new(&texts.iter().map(ids).collect::<Vec<_>>(), slot.tokens())
+        });
+        let room = worker.capacity() - slot.len();
+        self.written.limit = self.job.max_tokens.unwrap_or(room).min(room);
+        let sampler = Sampler::new(&self.job.sampling, worker.model.n_vocab());
+        self.written.picker = Some(Picker { sampler, matcher, drafter });
+        self.usage.prefill_seconds = self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+        Ok(())
     }
 
-    fn run(&mut self) -> Result<Stop, EngineError> {
-        let room = self.worker.capacity() - self.worker.slot.len();
-        let limit = self.job.max_tokens.unwrap_or(room).min(room);
-        let stop = loop {
-            if self.job.is_cancelled() {
-                break Stop::Cancelled;
+    /// Samples behind row `first` and, as long as what is sampled is what was drafted, behind the rows after it. Returns
+    /// whether the generation is over.
+    fn write(&mut self, worker: &mut Worker<'_>, first: usize, drafted: &[LlamaToken]) -> Result<bool, EngineError> {
+        self.usage.drafted += drafted.len();
+        let mut accepted = 0;
+        let ended = loop {
+            let row = first + accepted;
+            let Some(picker) = &mut self.written.picker else { break Some((None, Stop::End)) };
+            let token = picker.sampler.pick(worker.logits(row), picker.matcher.as_mut())?;
+            if worker.model.vocab().is_eog(token) {
+                break Some((None, Stop::End));
             }
-            if self.tokens.len() >= limit {
-                break Stop::Length;
+            let complete = self.take(worker, token, row)?;
+            let right = drafted.get(accepted) == Some(&token);
+            if right {
+                worker.push(self.job.slot, &[token]);
+                accepted += 1;
             }
-            let token = self.sampler.pick(self.worker.logits(), self.matcher.as_mut())?;
-            if self.worker.model.vocab().is_eog(token) {
-                break Stop::End;
+            if let Some(stop) = self.ended(complete) {
+                break Some(((!right).then_some(token), stop));
             }
-            let complete = self.take(token)?;
-            let stopped = self.reached_stop;
-            // Decoded even where the output ends here: the next prompt holds this token too.
-            self.worker.step(token)?;
-            if stopped {
-                break Stop::End;
-            }
-            if complete {
-                break Stop::Call;
-            }
-            if self.tokens.len().is_multiple_of(LOOP_CHECK) && is_loop(&self.tokens) {
-                break Stop::Loop;
+            if !right {
+                self.phase = Phase::Writing { next: self.next(worker, token) };
+                break None;
             }
         };
-        let rest = self.utf8.finish();
-        let mut parsed = self.job.parser.push(&rest);
-        parsed.extend(self.job.parser.finish());
-        let called = self.publish(parsed);
-        Ok(if called && stop == Stop::End { Stop::Call } else { stop })
+        self.usage.accepted += accepted;
+        if accepted < drafted.len() {
+            worker.trim(self.job.slot);
+        }
+        match ended {
+            None => Ok(false),
+            Some((Some(last), stop)) => {
+                self.phase = Phase::Ending { last, stop };
+                Ok(false)
+            }
+            Some((None, stop)) => {
+                self.finish(worker, stop);
+                Ok(true)
+            }
+        }
+    }
+
+    /// What the next batch decodes: `token`, and what the grammar forces or the drafter expects behind it.
+    fn next(&mut self, worker: &Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
+        let mut next = vec![token];
+        let left = self.written.limit - self.written.tokens.len();
+        let Some(Picker { matcher, drafter: Some(drafter), .. }) = &mut self.written.picker else { return next };
+        if !worker.alone {
+            // The batch is full of what others write already.
+            return next;
+        }
+        let most = left.min(Pace::LONGEST - 1);
+        let forced = matcher.as_mut().map(Matcher::compute_ff_tokens).unwrap_or_default();
+        if forced.is_empty() {
+            next.extend(drafter.draft(most, &worker.pace).iter().map(|&t| LlamaToken(t)));
+        } else {
+            next.extend(forced.iter().take(most.min(MOST_FORCED)).map(|t| LlamaToken(t.cast_signed())));
+        }
+        next
+    }
+
+    /// Why the output ends behind the token that was taken in last.
+    fn ended(&self, complete: bool) -> Option<Stop> {
+        let tokens = &self.written.tokens;
+        match () {
+            () if self.written.reached_stop => Some(Stop::End),
+            () if complete => Some(Stop::Call),
+            () if tokens.len() >= self.written.limit => Some(Stop::Length),
+            () if tokens.len().is_multiple_of(LOOP_CHECK) && is_loop(tokens) => Some(Stop::Loop),
+            () => None,
+        }
+    }
+
+    /// Ends the generation: what is held back is published, then what it took.
+    pub fn finish(&mut self, worker: &mut Worker<'_>, stop: Stop) {
+        worker.trim(self.job.slot);
+        let mut usage = self.usage;
+        usage.stop = stop;
+        let elapsed = self.since.elapsed().as_secs_f64();
+        if self.is_reading() {
+            usage.prefill_seconds = elapsed;
+        } else {
+            let rest = self.written.utf8.finish();
+            let mut parsed = self.job.parser.push(&rest);
+            parsed.extend(self.job.parser.finish());
+            if self.publish(parsed) && stop == Stop::End {
+                usage.stop = Stop::Call;
+            }
+            usage.generated = self.written.tokens.len();
+            usage.logprob = self.mean_logprob();
+            usage.decode_seconds = elapsed;
+        }
+        tracing::debug!(?usage, pace = ?worker.pace, "generated");
+        self.job.send(Delta::Usage(usage));
+    }
+
+    /// Ends the generation with an error.
+    pub fn fail(&mut self, worker: &mut Worker<'_>, error: EngineError) {
+        worker.trim(self.job.slot);
+        let _ = self.job.deltas.send(Err(error));
     }
 
     /// Takes in a sampled token: the sampler's and the grammar's state, the text, the parser. Returns whether the output is
     /// complete with it.
-    fn take(&mut self, token: LlamaToken) -> Result<bool, EngineError> {
+    fn take(&mut self, worker: &Worker<'_>, token: LlamaToken, row: usize) -> Result<bool, EngineError> {
         if self.job.logprobs {
-            self.logprobs += logprob(self.worker.logits(), token);
+            self.written.logprobs += logprob(worker.logits(row), token);
         }
-        self.tokens.push(token.0);
-        self.sampler.accept(token);
-        let mut stopped = false;
-        if let Some(matcher) = &mut self.matcher {
-            matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
-            stopped = matcher.is_stopped();
+        self.written.tokens.push(token.0);
+        let (mut stopped, mut is_bound) = (false, false);
+        if let Some(Picker { sampler, matcher, drafter }) = &mut self.written.picker {
+            sampler.accept(token);
+            if let Some(drafter) = drafter {
+                drafter.push(token.0);
+            }
+            if let Some(matcher) = matcher {
+                matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
+                (stopped, is_bound) = (matcher.is_stopped(), true);
+            }
         }
-        let text = self.utf8.push(&self.worker.piece(token));
-        if self.matcher.is_none() {
-            self.watch_for_trigger(&text)?;
+        let text = self.written.utf8.push(&worker.piece(token));
+        if !is_bound {
+            self.watch_for_trigger(worker, &text)?;
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
@@ -185,35 +335,39 @@ impl<'a, 'm> Generation<'a, 'm> {
     }
 
     /// Puts the grammar in force once the text contains its trigger.
-    fn watch_for_trigger(&mut self, text: &str) -> Result<(), EngineError> {
+    fn watch_for_trigger(&mut self, worker: &Worker<'_>, text: &str) -> Result<(), EngineError> {
         let Some(Grammar { lark, trigger: Some(trigger) }) = &self.job.grammar else { return Ok(()) };
-        self.tail.push_str(text);
-        let Some(at) = self.tail.find(trigger.as_str()) else {
-            let keep = self.tail.floor_char_boundary(self.tail.len().saturating_sub(trigger.len()));
-            self.tail.drain(..keep);
+        let written = &mut self.written;
+        written.tail.push_str(text);
+        let Some(at) = written.tail.find(trigger.as_str()) else {
+            let keep = written.tail.floor_char_boundary(written.tail.len().saturating_sub(trigger.len()));
+            written.tail.drain(..keep);
             return Ok(());
         };
-        let mut matcher = self.worker.grammars.matcher(lark)?;
+        let mut matcher = worker.grammars.matcher(lark)?;
         // The token that completed the trigger may reach beyond it.
-        let beyond = &self.tail[at + trigger.len()..];
-        let tokens = self.worker.model.vocab().tokenize(beyond.as_bytes(), false, false);
+        let beyond = &written.tail[at + trigger.len()..];
+        let tokens = worker.model.vocab().tokenize(beyond.as_bytes(), false, false);
         let ids: Vec<u32> = tokens.iter().map(|t| t.0.cast_unsigned()).collect();
         if matcher.validate_tokens(&ids).is_ok_and(|valid| valid == ids.len()) && matcher.consume_tokens(&ids).is_ok() {
-            self.matcher = Some(matcher);
+            if let Some(picker) = &mut written.picker {
+                picker.matcher = Some(matcher);
+            }
         } else {
             tracing::warn!(beyond, "what follows the trigger fits no call; going on without the constraint");
         }
-        self.tail.clear();
+        written.tail.clear();
         Ok(())
     }
 
     /// Notes when the text contains a stop text.
     fn watch_for_stop(&mut self, text: &str) {
         let Some(longest) = self.job.stop.iter().map(String::len).max() else { return };
-        self.end.push_str(text);
-        self.reached_stop |= self.job.stop.iter().any(|stop| self.end.contains(stop.as_str()));
-        let keep = self.end.floor_char_boundary(self.end.len().saturating_sub(longest));
-        self.end.drain(..keep);
+        let written = &mut self.written;
+        written.end.push_str(text);
+        written.reached_stop |= self.job.stop.iter().any(|stop| written.end.contains(stop.as_str()));
+        let keep = written.end.floor_char_boundary(written.end.len().saturating_sub(longest));
+        written.end.drain(..keep);
     }
 
     /// Sends what was parsed; returns whether a call is complete, or one is beyond mending.
@@ -233,6 +387,7 @@ impl<'a, 'm> Generation<'a, 'm> {
     }
 
     fn mean_logprob(&self) -> Option<f64> {
-        (self.job.logprobs && !self.tokens.is_empty()).then(|| self.logprobs / self.tokens.len() as f64)
+        (self.job.logprobs && !self.written.tokens.is_empty())
+            .then(|| self.written.logprobs / self.written.tokens.len() as f64)
     }
 }

@@ -8,7 +8,7 @@
 pub type Token = i32;
 
 /// The tokens of one sequence in the KV cache with the text that they stand for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Slot {
     tokens: Vec<Token>,
     /// `ends[i]` is where the text of `tokens[i]` ends.
@@ -33,6 +33,22 @@ impl Slot {
     /// Tokens in the cache.
     pub fn len(&self) -> usize {
         self.tokens.len()
+    }
+
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// What the tokens stand for.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Its first `len` tokens.
+    pub fn head(&self, len: usize) -> Self {
+        let mut head = self.clone();
+        head.truncate(len);
+        head
     }
 
     /// Appends a decoded token. `control` tells that the tokeniser never merges across it.
@@ -61,11 +77,16 @@ impl Slot {
         self.prompted = self.prompted.min(len);
     }
 
-    /// What of the slot a prompt can keep. Everything, where the prompt goes on behind generated text; else up to the last
-    /// control token that both share, so that the rest is tokenised as if the whole had been. At least one byte of the prompt
-    /// is left over, since the model must be asked something.
+    /// What of the slot a prompt can keep. Everything, where the prompt goes on behind generated text; all but the last token,
+    /// where it is the very prompt that was read before; else up to the last control token that both share, so that the rest
+    /// is tokenised as if the whole had been. At least one byte of the prompt is left over, since the model must be asked
+    /// something.
     pub fn keep(&self, prompt: &[u8]) -> Kept {
         let common = self.text.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        if common == prompt.len() && self.prompted > 1 && self.ends[self.prompted - 1] == common {
+            let tokens = self.prompted - 1;
+            return Kept { tokens, offset: self.ends[tokens - 1] };
+        }
         if common == self.text.len() && common < prompt.len() && self.tokens.len() > self.prompted {
             return Kept { tokens: self.tokens.len(), offset: common };
         }
@@ -112,7 +133,9 @@ mod tests {
         // The prompt was changed.
         check("<s>ab<e>", "cd", "<s>ax<e>", 1, 3);
         // The same prompt again: something is left to decode.
-        check("<s>ab<e>", "", "<s>ab<e>", 1, 3);
+        check("<s>ab<e>", "", "<s>ab<e>", 3, 5);
+        check("<s>ab<e>", "cd", "<s>ab<e>", 3, 5);
+        check("<s>", "", "<s>", 0, 0);
         // A prompt whose reading was interrupted goes on at a seam, not in the middle of a word.
         check("<s>ab", "", "<s>abc", 1, 3);
     }

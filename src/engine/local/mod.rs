@@ -4,14 +4,18 @@ mod generate;
 mod kv;
 mod output;
 mod sample;
+mod scheduler;
+mod snapshot;
+mod speculate;
 mod worker;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use jiff::tz::TimeZone;
 use llama_cpp_2::LogOptions;
 use llama_cpp_2::context::LlamaContext;
@@ -26,10 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::generate::Job;
 use self::sample::Grammars;
-use self::worker::{Command, Worker};
+use self::scheduler::{Command, Scheduler};
+use self::snapshot::Snapshots;
+use self::worker::{SLOTS, Worker};
 use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request};
 use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
 
+pub use self::snapshot::Place as SnapshotPlace;
 pub use self::worker::Speed;
 
 /// Tokens read at a time on a CPU: small enough that an interruption is felt as one, large enough to cost no speed.
@@ -51,6 +58,8 @@ pub struct Options {
     pub gpu_layers: u32,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
+    /// Where the KV cache is put for later starts.
+    pub snapshots: Option<SnapshotPlace>,
 }
 
 /// A loaded model and the thread that runs it.
@@ -154,6 +163,20 @@ impl LocalEngine {
         message
     }
 
+    /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
+    /// prompt and the tools.
+    fn stable(&self, messages: &[Message], tools: &[ToolSpec], prompt: &str) -> usize {
+        let mut opening: Vec<Message> =
+            messages.first().filter(|m| m.role == Role::System).cloned().into_iter().collect();
+        // Many templates refuse a conversation in which nobody has asked anything.
+        opening.push(Message::new(Role::User, ""));
+        let Ok(opening) = self.prompt(&opening, tools) else { return 0 };
+        let common = opening.text.bytes().zip(prompt.bytes()).take_while(|(a, b)| a == b).count();
+        let head = &prompt[..prompt.floor_char_boundary(common)];
+        let end = |control: &String| head.rfind(control.as_str()).map(|at| at + control.len());
+        self.controls.iter().filter(|control| !control.is_empty()).filter_map(end).max().unwrap_or(0)
+    }
+
     fn job(&self, request: &Request, cancel: CancellationToken) -> Result<(Job, Deltas), EngineError> {
         let grammar = match &request.constraint {
             Constraint::Free => None,
@@ -165,7 +188,11 @@ impl LocalEngine {
         let (deltas, receiver) = mpsc::unbounded_channel();
         let prompt = self.prompt(&request.messages, &request.tools)?;
         let plain = !request.prefix.is_empty();
+        let stable = self.stable(&request.messages, &request.tools, &prompt.text);
         let job = Job {
+            stable,
+            slot: request.slot as usize % SLOTS,
+            copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
             parser: if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) },
             prompt: prompt.text + &request.prefix,
             stop: request.stop.clone(),
@@ -193,6 +220,17 @@ impl Engine for LocalEngine {
 
     fn count_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<usize, EngineError> {
         Ok(self.count(&self.prompt(messages, tools)?.text))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let (done, is_done) = oneshot::channel();
+        let sent = self.commands.send(Command::Save(done)).is_ok();
+        async move {
+            if sent {
+                let _ = is_done.await;
+            }
+        }
+        .boxed()
     }
 
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
@@ -240,13 +278,18 @@ fn start(
 ) -> Result<mpsc::UnboundedSender<Command>, EngineError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let (context, threads) = (options.context, options.threads);
+    let (context, threads, gpu) = (options.context, options.threads, options.gpu_layers > 0);
+    let snapshots = options.snapshots.clone().and_then(|place| {
+        // The state's layout goes by the type of the KV cache and by flash attention, which are always the same here.
+        let opened = Snapshots::open(place, &options.path, "f16");
+        opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
+    });
     let run = move || {
         let grammars = Grammars::new(&model);
         match new_context(&model, context, threads, chunk) {
             Ok(context) => {
                 let _ = ready.send(Ok(()));
-                Worker::new(&model, context, chunk, grammars).serve(receiver);
+                Scheduler::new(Worker::new(&model, context, chunk, grammars, snapshots, gpu)).serve(receiver);
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -271,6 +314,9 @@ fn new_context(
         .with_n_ctx(NonZeroU32::new(number(tokens)))
         .with_n_batch(number(chunk))
         .with_n_ubatch(number(chunk.min(512)))
+        .with_n_seq_max(number(SLOTS))
+        // All slots share the cells, so that a fork costs none.
+        .with_kv_unified(true)
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
         .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)

@@ -1,30 +1,23 @@
-//! The thread that owns the model's context. The rest of the program holds a handle; commands go in by channel, deltas come
-//! back by channel, and dropping the receiving end cancels.
+//! The model's context and what is known of its KV cache: one slot a conversation, all in one cache. Owned by one thread, which
+//! [`super::scheduler`] runs.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
-use tokio::sync::{mpsc, oneshot};
 
-use super::generate::{Job, generate};
-use super::kv::{Slot, Token};
+use super::kv::{Kept, Slot, Token};
 use super::sample::{Grammars, Sampler};
+use super::snapshot::{Found, Snapshots};
+use super::speculate::Pace;
 use crate::engine::{EngineError, Sampling};
 
-/// What the thread is asked for.
-pub enum Command {
-    Generate(Box<Job>),
-    /// Reads `prompt` random tokens behind `depth` others and generates `generate` more.
-    Measure {
-        depth: usize,
-        prompt: usize,
-        generate: usize,
-        reply: oneshot::Sender<Result<Speed, EngineError>>,
-    },
-}
+/// Conversations that can be in the KV cache at a time.
+pub const SLOTS: usize = 16;
 
 /// Measured speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,38 +27,59 @@ pub struct Speed {
     pub decode: f64,
 }
 
+/// One token of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub token: LlamaToken,
+    pub slot: usize,
+    pub position: usize,
+    pub logits: bool,
+}
+
+/// Why a batch was not decoded.
+#[derive(Debug)]
+pub enum Failure {
+    /// The KV cache has no room for it; it is as it was before.
+    Full,
+    /// The slots in the batch are emptied.
+    Broken(EngineError),
+}
+
 /// The context and what is known of its KV cache.
 pub struct Worker<'m> {
     pub model: &'m LlamaModel,
     context: LlamaContext<'m>,
-    pub slot: Slot,
+    /// What the KV cache holds of each conversation.
+    pub slots: Vec<Slot>,
     batch: LlamaBatch<'static>,
     /// Tokens decoded at a time while reading: what a cancellation waits for.
-    chunk: usize,
+    pub chunk: usize,
     pub grammars: Grammars,
-}
-
-/// How far reading came.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Read {
-    Done,
-    Cancelled,
+    pub pace: Pace,
+    /// Only one generation runs.
+    pub alone: bool,
+    snapshots: Option<Snapshots>,
 }
 
 impl<'m> Worker<'m> {
-    pub fn new(model: &'m LlamaModel, context: LlamaContext<'m>, chunk: usize, grammars: Grammars) -> Self {
-        Self { model, context, slot: Slot::default(), batch: LlamaBatch::new(chunk, 1), chunk, grammars }
-    }
-
-    /// Serves until all senders are gone.
-    pub fn serve(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        while let Some(command) = commands.blocking_recv() {
-            match command {
-                Command::Generate(job) => generate(&mut self, *job),
-                Command::Measure { depth, prompt, generate, reply } => {
-                    let _ = reply.send(self.measure(depth, prompt, generate));
-                }
-            }
+    pub fn new(
+        model: &'m LlamaModel,
+        context: LlamaContext<'m>,
+        chunk: usize,
+        grammars: Grammars,
+        snapshots: Option<Snapshots>,
+        gpu: bool,
+    ) -> Self {
+        Self {
+            model,
+            context,
+            slots: vec![Slot::default(); SLOTS],
+            batch: LlamaBatch::new(chunk, 1),
+            chunk,
+            grammars,
+            pace: Pace::expected(gpu),
+            alone: true,
+            snapshots,
         }
     }
 
@@ -74,9 +88,14 @@ impl<'m> Worker<'m> {
         self.context.n_ctx() as usize
     }
 
-    /// The logits behind the last decoded token.
-    pub fn logits(&self) -> &[f32] {
-        self.context.get_logits_ith(self.batch.n_tokens() - 1)
+    /// Whether the memory of this model can be cut back to any token, as that of attention can and a recurrent state cannot.
+    pub fn can_cut(&self) -> bool {
+        !self.model.is_recurrent() && !self.model.is_hybrid()
+    }
+
+    /// The logits behind a row of the last batch.
+    pub fn logits(&self, row: usize) -> &[f32] {
+        self.context.get_logits_ith(i32::try_from(row).unwrap_or(-1))
     }
 
     /// The bytes of a token, control tokens by their name.
@@ -84,94 +103,193 @@ impl<'m> Worker<'m> {
         self.model.vocab().token_to_piece(token, true, None)
     }
 
-    /// Cuts the KV cache back to its first `len` tokens. Where a model's memory cannot be cut, it is emptied; returns what
-    /// is left.
-    pub fn cut(&mut self, len: usize) -> usize {
-        if len == self.slot.len() {
-            return len;
-        }
-        let from = u32::try_from(len).ok();
-        let kept = if len > 0 && self.context.kv_cache_seq_rm(0, from, None).is_ok() { len } else { 0 };
-        if kept == 0 {
-            self.context.clear_kv_cache();
-        }
-        self.slot.truncate(kept);
-        kept
-    }
-
-    /// Decodes `tokens` behind what the cache holds, a chunk at a time. `progress` hears how many are done and answers whether
-    /// to go on.
-    ///
-    /// # Errors
-    /// llama.cpp could not decode.
-    pub fn read(
-        &mut self,
-        tokens: &[LlamaToken],
-        mut progress: impl FnMut(usize) -> bool,
-    ) -> Result<Read, EngineError> {
-        let mut done = 0;
-        for chunk in tokens.chunks(self.chunk) {
-            if !progress(done) {
-                return Ok(Read::Cancelled);
-            }
-            self.decode(chunk)?;
-            done += chunk.len();
-        }
-        Ok(Read::Done)
-    }
-
-    /// Decodes one batch; the logits are those behind its last token.
-    fn decode(&mut self, tokens: &[LlamaToken]) -> Result<(), EngineError> {
-        let failed = |e: &dyn std::fmt::Display| EngineError::Decode(e.to_string());
-        self.batch.clear();
-        for (i, &token) in tokens.iter().enumerate() {
-            let position = i32::try_from(self.slot.len() + i).map_err(|e| failed(&e))?;
-            self.batch.add(token, position, &[0], i + 1 == tokens.len()).map_err(|e| failed(&e))?;
-        }
-        if let Err(error) = self.context.decode(&mut self.batch) {
-            // What the failed batch left behind is unknown: start from an empty cache next time.
-            self.context.clear_kv_cache();
-            self.slot.truncate(0);
-            return Err(failed(&error));
-        }
+    /// Notes tokens that were decoded.
+    pub fn push(&mut self, slot: usize, tokens: &[LlamaToken]) {
         for &token in tokens {
             let piece = self.piece(token);
-            self.slot.push(token.0, &piece, self.model.vocab().is_control(token));
+            self.slots[slot].push(token.0, &piece, self.model.vocab().is_control(token));
         }
-        Ok(())
     }
 
-    /// Decodes one generated token.
+    /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
+    /// holds, or of a snapshot.
+    pub fn bring(&mut self, slot: usize, prompt: &[u8]) -> Kept {
+        self.check(slot);
+        let mut kept = self.slots[slot].keep(prompt);
+        let other = (0..SLOTS).map(|i| (self.slots[i].keep(prompt), i)).max_by_key(|(kept, _)| kept.tokens);
+        if let Some((more, from)) = other
+            && more.tokens > kept.tokens
+            && self.fork(from, slot, more.tokens)
+        {
+            kept = more;
+        }
+        let stored = self.snapshots.as_ref().and_then(|snapshots| snapshots.best(prompt, kept.offset));
+        if let Some(found) = stored
+            && self.load(slot, &found)
+        {
+            kept = self.slots[slot].keep(prompt);
+        }
+        if self.cut(slot, kept.tokens) { kept } else { Kept { tokens: 0, offset: 0 } }
+    }
+
+    /// Empties a slot in which llama.cpp holds more or fewer tokens than were noted: better read twice than wrong once.
+    fn check(&mut self, slot: usize) {
+        let (noted, held) = (self.slots[slot].len(), self.context.kv_cache_seq_pos_max(id(slot)) + 1);
+        if usize::try_from(held) != Ok(noted) {
+            tracing::error!(slot, noted, held, "the KV cache is not as it was noted");
+            self.empty(slot);
+        }
+    }
+
+    /// Makes `to` a copy of the first `len` tokens of `from`, which shares their cells.
+    fn fork(&mut self, from: usize, to: usize, len: usize) -> bool {
+        if !self.can_cut() && len < self.slots[from].len() {
+            return false;
+        }
+        self.empty(to);
+        let end = u32::try_from(len).ok();
+        if self.context.kv_cache_seq_cp(id(from), id(to), Some(0), end).is_err() {
+            return false;
+        }
+        self.slots[to] = self.slots[from].head(len);
+        true
+    }
+
+    /// Cuts a slot back to its first `len` tokens. Where the memory cannot be cut it is emptied, and the answer is `false`.
+    fn cut(&mut self, slot: usize, len: usize) -> bool {
+        if len == self.slots[slot].len() {
+            return true;
+        }
+        let from = u32::try_from(len).ok();
+        if len > 0 && self.context.kv_cache_seq_rm(id(slot), from, None).is_ok() {
+            self.slots[slot].truncate(len);
+            return true;
+        }
+        self.empty(slot);
+        len == 0
+    }
+
+    /// Takes back from the KV cache what was decoded and not noted: a draft that was wrong.
+    pub fn trim(&mut self, slot: usize) {
+        let from = u32::try_from(self.slots[slot].len()).ok();
+        if self.context.kv_cache_seq_rm(id(slot), from, None).is_err() {
+            self.empty(slot);
+        }
+    }
+
+    /// Empties a slot.
+    pub fn empty(&mut self, slot: usize) {
+        // Removing a whole sequence works with every kind of memory.
+        if let Err(error) = self.context.kv_cache_seq_rm(id(slot), None, None) {
+            tracing::warn!(%error, slot, "a slot of the KV cache cannot be emptied");
+        }
+        self.slots[slot] = Slot::default();
+    }
+
+    /// Decodes a batch.
     ///
     /// # Errors
-    /// llama.cpp could not decode.
-    pub fn step(&mut self, token: LlamaToken) -> Result<(), EngineError> {
-        self.decode(&[token])
+    /// There is no room, or llama.cpp could not decode.
+    pub fn decode(&mut self, rows: &[Row]) -> Result<(), Failure> {
+        let broken = |e: &dyn std::fmt::Display| Failure::Broken(EngineError::Decode(e.to_string()));
+        self.batch.clear();
+        for row in rows {
+            let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
+            self.batch.add(row.token, position, &[id(row.slot)], row.logits).map_err(|e| broken(&e))?;
+        }
+        match self.context.decode(&mut self.batch) {
+            Ok(()) => Ok(()),
+            Err(DecodeError::NoKvCacheSlot) => Err(Failure::Full),
+            Err(error) => {
+                // What the batch left behind is unknown.
+                rows.iter().for_each(|row| self.empty(row.slot));
+                Err(broken(&error))
+            }
+        }
     }
 
-    fn measure(&mut self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
-        self.cut(0);
-        let tokens = random_tokens(depth + prompt, self.model.n_vocab());
-        self.read(&tokens[..depth], |_| true)?;
+    /// Puts what a slot holds on disk, for a later start.
+    pub fn save(&mut self, slot: usize) {
+        let (Some(snapshots), slot_id) = (&self.snapshots, id(slot)) else { return };
+        let slot = &self.slots[slot];
+        if slot.len() == 0 {
+            return;
+        }
         let start = Instant::now();
-        self.read(&tokens[depth..], |_| true)?;
+        let tokens: Vec<LlamaToken> = slot.tokens().iter().map(|&token| LlamaToken(token)).collect();
+        let saved = snapshots.save(slot.text(), |path| {
+            self.context.state_seq_save_file(path, slot_id, &tokens).map(drop).map_err(io::Error::other)
+        });
+        match saved {
+            Ok(()) => tracing::debug!(tokens = tokens.len(), took = ?start.elapsed(), "snapshot saved"),
+            Err(error) => tracing::warn!(%error, "no snapshot of the KV cache could be saved"),
+        }
+    }
+
+    fn load(&mut self, slot: usize, found: &Found) -> bool {
+        if !Snapshots::is_whole(found) {
+            return false;
+        }
+        let start = Instant::now();
+        self.empty(slot);
+        match self.context.state_seq_load_file(&found.path, id(slot), self.capacity()) {
+            Ok((tokens, _)) => {
+                self.push(slot, &tokens);
+                tracing::debug!(tokens = tokens.len(), took = ?start.elapsed(), "snapshot loaded");
+                true
+            }
+            Err(error) => {
+                // Part of it may have been taken in.
+                self.empty(slot);
+                Snapshots::remove(found, &error.to_string());
+                false
+            }
+        }
+    }
+
+    /// Reads `prompt` random tokens behind `depth` others and generates `generate` more; empties all slots.
+    pub fn measure(&mut self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
+        (0..SLOTS).for_each(|slot| self.empty(slot));
+        let tokens = random_tokens(depth + prompt, self.model.n_vocab());
+        self.read(&tokens[..depth], 0)?;
+        let start = Instant::now();
+        self.read(&tokens[depth..], depth)?;
         let read = start.elapsed();
         // Generating is measured behind the same depth as reading is.
-        if self.cut(depth) < depth {
-            self.read(&tokens[..depth], |_| true)?;
+        let from = u32::try_from(depth).ok();
+        if self.context.kv_cache_seq_rm(0, from, None).is_err() {
+            self.empty(0);
+            self.read(&tokens[..depth], 0)?;
         }
-        self.step(tokens.last().copied().unwrap_or(LlamaToken(0)))?;
+        self.read(&tokens[tokens.len().saturating_sub(1)..], depth)?;
         let mut sampler = Sampler::new(&Sampling::default(), self.model.n_vocab());
         let start = Instant::now();
-        for _ in 0..generate {
-            let token = sampler.pick(self.logits(), None)?;
-            self.step(token)?;
+        for i in 0..generate {
+            let token = sampler.pick(self.logits(0), None)?;
+            self.read(&[token], depth + 1 + i)?;
         }
         let rate = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
         let speed = Speed { prefill: rate(prompt, read), decode: rate(generate, start.elapsed()) };
-        self.cut(0);
+        self.empty(0);
         Ok(speed)
     }
+
+    fn read(&mut self, tokens: &[LlamaToken], at: usize) -> Result<(), EngineError> {
+        let row =
+            |(i, &token): (usize, &LlamaToken)| Row { token, slot: 0, position: at + i, logits: i + 1 == tokens.len() };
+        let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
+        for chunk in rows.chunks(self.chunk) {
+            self.decode(chunk).map_err(|failure| match failure {
+                Failure::Full => EngineError::TooLong { prompt: at + tokens.len(), context: self.capacity() },
+                Failure::Broken(error) => error,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn id(slot: usize) -> i32 {
+    i32::try_from(slot).unwrap_or(0)
 }
 
 /// Tokens without order, as llama-bench reads them: a linear congruential generator with the constants of Knuth's MMIX.

@@ -1,0 +1,153 @@
+//! What is measured beyond plain reading and writing: the first token of a request, and what drafts bring.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Error;
+use crate::dialect::{Message, Role};
+use crate::engine::local::LocalEngine;
+use crate::engine::{Delta, Engine, Request, Usage};
+use crate::tool;
+
+/// Tokens of context that the cases take.
+pub const CONTEXT: usize = 8192;
+/// Tokens that are written to compare with and without drafts.
+const WRITTEN: usize = 240;
+/// The text that is copied: a file of this program.
+const FILE: &str = include_str!("../../engine/local/worker.rs");
+const LINES: usize = 120;
+
+/// Milliseconds to the first token of a request.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct FirstToken {
+    /// Nothing of it has been read before.
+    pub cold: f64,
+    /// The first request after a start that finds the system prompt on disk.
+    pub snapshot: f64,
+    /// The second request of a conversation that holds a file.
+    pub next_turn: f64,
+}
+
+/// Writing with drafts against writing without, in the same run.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Copying {
+    /// A file is rewritten with a small change.
+    pub copy_speedup: f64,
+    /// A text in which nothing repeats.
+    pub prose_ratio: f64,
+    /// The share of the drafted tokens that stand in the copy.
+    pub acceptance: f64,
+    /// Both ways wrote the same text.
+    pub identical: bool,
+}
+
+struct Answer {
+    text: String,
+    usage: Usage,
+    first_ms: f64,
+}
+
+/// Measures both kinds of writing, alternating.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Error> {
+    let (mut copies, mut proses, mut acceptance, mut identical) = (Vec::new(), Vec::new(), Vec::new(), true);
+    for _ in 0..repeat.max(1) {
+        let (ratio, drafted, same) = compare(engine, copy()).await?;
+        copies.push(ratio);
+        acceptance.push(drafted.accepted as f64 / drafted.drafted.max(1) as f64);
+        identical &= same;
+        let (ratio, _, same) = compare(engine, prose()).await?;
+        proses.push(ratio);
+        identical &= same;
+    }
+    Ok(Copying { copy_speedup: median(copies), prose_ratio: median(proses), acceptance: median(acceptance), identical })
+}
+
+/// How many times as fast `request` is written with drafts, and whether the text is the same.
+async fn compare(engine: &LocalEngine, request: Request) -> Result<(f64, Usage, bool), Error> {
+    let drafted = ask(engine, request.clone()).await?;
+    let plain = ask(engine, Request { no_draft: true, ..request }).await?;
+    let speed = |answer: &Answer| answer.usage.generated as f64 / answer.usage.decode_seconds.max(1e-9);
+    Ok((speed(&drafted) / speed(&plain), drafted.usage, drafted.text == plain.text))
+}
+
+fn copy() -> Request {
+    let file: String = FILE.split_inclusive('\n').take(LINES).collect();
+    let ask = format!(
+        "```rust\n{file}```\n\nWrite this file anew with the field `chunk` of `Worker` renamed to `batch_size`. Change \
+         nothing else."
+    );
+    Request {
+        messages: vec![Message::new(Role::User, ask)],
+        copy_from: vec![file],
+        prefix: "```rust\n".into(),
+        stop: vec!["\n```".into()],
+        max_tokens: Some(WRITTEN),
+        ..Request::default()
+    }
+}
+
+fn prose() -> Request {
+    let ask = "Tell the story of a blacksmith's anvil, from the mine to the museum.";
+    Request { messages: vec![Message::new(Role::User, ask)], max_tokens: Some(WRITTEN / 2), ..Request::default() }
+}
+
+/// Milliseconds to the first token of a session's first request.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn opening(engine: &LocalEngine) -> Result<f64, Error> {
+    Ok(ask(engine, session(vec![Message::new(Role::User, "What is an anvil?")])).await?.first_ms)
+}
+
+/// Milliseconds to the first token of the second request of a conversation.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn next_turn(engine: &LocalEngine) -> Result<f64, Error> {
+    let file: String = FILE.split_inclusive('\n').take(LINES).collect();
+    let mut said = vec![Message::new(Role::User, format!("{file}\n\nWhat is this?"))];
+    let first = ask(engine, session(said.clone())).await?;
+    said.extend([Message::new(Role::Assistant, first.text), Message::new(Role::User, "Say it in one word.")]);
+    Ok(ask(engine, session(said)).await?.first_ms)
+}
+
+/// A request as a session makes it: a system prompt and the tools come first.
+fn session(said: Vec<Message>) -> Request {
+    let mut messages = vec![Message::new(Role::System, include_str!("../../../prompts/system.md"))];
+    messages.extend(said);
+    let tools = tool::builtin().iter().map(|tool| tool.spec().to_spec()).collect();
+    Request { messages, tools, max_tokens: Some(16), ..Request::default() }
+}
+
+async fn ask(engine: &LocalEngine, request: Request) -> Result<Answer, Error> {
+    let start = Instant::now();
+    let mut deltas = engine.generate(request, CancellationToken::new());
+    let mut answer = Answer { text: String::new(), usage: Usage::default(), first_ms: 0.0 };
+    while let Some(delta) = deltas.next().await {
+        match delta? {
+            Delta::Prefill { .. } => {}
+            Delta::Usage(usage) => answer.usage = usage,
+            delta => {
+                if answer.first_ms == 0.0 {
+                    answer.first_ms = start.elapsed().as_secs_f64() * 1000.0;
+                }
+                if let Delta::Text(text) = delta {
+                    answer.text.push_str(&text);
+                }
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// The middle one of some measured values.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

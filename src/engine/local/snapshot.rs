@@ -1,0 +1,247 @@
+//! KV caches on disk: the system prompt and the tools are read once in the life of a model, and a session that is resumed
+//! goes on in the time that reading a file takes.
+//!
+//! A snapshot is llama.cpp's own file of one sequence (tokens and state). Its name says all that must hold before llama.cpp,
+//! which trusts such files, may see it: the text that it stands for, by length and hash, and the checksum of its bytes. The
+//! folder is that of one model file, one llama.cpp and one kind of context.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+/// llama.cpp's state format is that of its build.
+const BUILD: &str = concat!("llama-cpp-sys-2 0.1.161 ", env!("CARGO_PKG_VERSION"));
+/// The extension of a snapshot.
+const EXTENSION: &str = "kv";
+/// Bytes of the model's file, from either end and at some places between, that tell it from others.
+const SAMPLE: usize = 1 << 20;
+const SAMPLES: u64 = 8;
+
+/// Where snapshots go, and how many bytes they may take together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub folder: PathBuf,
+    pub limit: u64,
+}
+
+/// The snapshots of one model in one kind of context.
+#[derive(Debug)]
+pub struct Snapshots {
+    place: Place,
+    folder: PathBuf,
+}
+
+/// A snapshot that serves a prompt.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    /// Bytes of text that it stands for.
+    pub bytes: usize,
+    checksum: u32,
+}
+
+impl Snapshots {
+    /// Those of the model in `model`; `context` names what else the state's bytes depend on.
+    ///
+    /// # Errors
+    /// The model cannot be read.
+    pub fn open(place: Place, model: &Path, context: &str) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        hasher.update(BUILD);
+        hasher.update(context);
+        let mut file = File::open(model)?;
+        let size = file.metadata()?.len();
+        hasher.update(size.to_le_bytes());
+        let mut buffer = vec![0; SAMPLE];
+        for i in 0..=SAMPLES {
+            use std::io::{Seek, SeekFrom};
+            let at = size.saturating_sub(SAMPLE as u64) * i / SAMPLES;
+            file.seek(SeekFrom::Start(at))?;
+            let read = file.by_ref().take(SAMPLE as u64).read(&mut buffer)?;
+            hasher.update(&buffer[..read]);
+        }
+        let folder = place.folder.join(hex(&hasher.finalize()));
+        Ok(Self { place, folder })
+    }
+
+    /// The longest snapshot of a beginning of `prompt` that has more than `longer_than` bytes.
+    pub fn best(&self, prompt: &[u8], longer_than: usize) -> Option<Found> {
+        let fits = |found: &(Found, String)| {
+            found.0.bytes > longer_than
+                && prompt.get(..found.0.bytes).is_some_and(|head| hex(&Sha256::digest(head)) == found.1)
+        };
+        let named = files(&self.folder).into_iter().filter_map(|file| named(&file.path));
+        named.filter(fits).map(|(found, _)| found).max_by_key(|found| found.bytes)
+    }
+
+    /// Whether the bytes are those that were written; also marks the snapshot as used. One that is not whole is removed.
+    pub fn is_whole(found: &Found) -> bool {
+        let whole = checksum(&found.path).is_ok_and(|sum| sum == found.checksum);
+        if whole {
+            let used = File::options().append(true).open(&found.path).and_then(|f| f.set_modified(SystemTime::now()));
+            used.unwrap_or_else(|error| tracing::debug!(%error, "a snapshot is not marked as used"));
+        } else {
+            Self::remove(found, "its bytes are not those that were written");
+        }
+        whole
+    }
+
+    /// Removes a snapshot that cannot be used.
+    pub fn remove(found: &Found, why: &str) {
+        tracing::warn!(path = %found.path.display(), why, "a snapshot of the KV cache is removed");
+        let _ = fs::remove_file(&found.path);
+    }
+
+    /// Has `write` write the snapshot of `text` into a file, and takes it up. One that is there already stays.
+    ///
+    /// # Errors
+    /// It cannot be written; nothing is left behind.
+    pub fn save(&self, text: &[u8], write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        if self.best(text, text.len() - 1).is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder)?;
+        let temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?.into_temp_path();
+        write(&temporary)?;
+        let name = format!("{}-{}-{:08x}.{EXTENSION}", text.len(), hex(&Sha256::digest(text)), checksum(&temporary)?);
+        temporary.persist(self.folder.join(name)).map_err(|error| error.error)?;
+        self.prune();
+        Ok(())
+    }
+
+    /// Removes what was not used for longest, of any model, until the rest is within the limit.
+    fn prune(&self) {
+        let folders = fs::read_dir(&self.place.folder).into_iter().flatten().flatten();
+        let mut all: Vec<Entry> = folders.flat_map(|folder| files(&folder.path())).collect();
+        all.sort_by_key(|entry| entry.used);
+        let mut total: u64 = all.iter().map(|entry| entry.size).sum();
+        for entry in all {
+            if total <= self.place.limit {
+                return;
+            }
+            total -= entry.size;
+            let _ = fs::remove_file(&entry.path);
+        }
+    }
+}
+
+struct Entry {
+    path: PathBuf,
+    size: u64,
+    used: SystemTime,
+}
+
+fn files(folder: &Path) -> Vec<Entry> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let known = entries.filter_map(|entry| {
+        let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        Some(Entry { path: entry.path(), size: meta.len(), used: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
+    });
+    known.collect()
+}
+
+/// What a file's name says: the snapshot, and the hash of its text.
+fn named(path: &Path) -> Option<(Found, String)> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+    let mut parts = stem.split('-');
+    let (bytes, hash, checksum) = (parts.next()?, parts.next()?, parts.next()?);
+    let checksum = u32::from_str_radix(checksum, 16).ok()?;
+    Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, checksum }, hash.to_owned()))
+}
+
+fn checksum(path: &Path) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; SAMPLE];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Stage(tempfile::TempDir);
+
+    impl Stage {
+        fn snapshots(&self, context: &str, limit: u64) -> Snapshots {
+            let place = Place { folder: self.0.path().join("kv"), limit };
+            Snapshots::open(place, &self.0.path().join("model"), context).unwrap()
+        }
+    }
+
+    fn stage() -> Stage {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("model"), "weights").unwrap();
+        Stage(temp)
+    }
+
+    fn save(snapshots: &Snapshots, text: &str, bytes: usize) {
+        snapshots.save(text.as_bytes(), |path| fs::write(path, vec![7; bytes])).unwrap();
+    }
+
+    #[test]
+    fn the_longest_beginning_is_found() {
+        let stage = stage();
+        let snapshots = stage.snapshots("f16", 1000);
+        save(&snapshots, "<system>", 10);
+        save(&snapshots, "<system><user>a", 10);
+        save(&snapshots, "<other>", 10);
+        let best = |prompt: &str, than| snapshots.best(prompt.as_bytes(), than).map(|found| found.bytes);
+        assert_eq!(best("<system><user>a<end>", 0), Some(15));
+        assert_eq!(best("<system><user>b<end>", 0), Some(8));
+        assert_eq!(best("<system><user>b<end>", 8), None);
+        assert_eq!(best("<syst", 0), None);
+        // Of another kind of context, or another model.
+        assert_eq!(stage.snapshots("q8", 1000).best(b"<system><user>", 0), None);
+        fs::write(stage.0.path().join("model"), "weightt").unwrap();
+        assert_eq!(stage.snapshots("f16", 1000).best(b"<system><user>", 0), None);
+    }
+
+    #[test]
+    fn one_that_is_damaged_is_removed() {
+        let stage = stage();
+        let snapshots = stage.snapshots("f16", 1000);
+        save(&snapshots, "text", 10);
+        let found = snapshots.best(b"text and more", 0).unwrap();
+        assert!(Snapshots::is_whole(&found));
+        fs::write(&found.path, [7; 9]).unwrap();
+        assert!(!Snapshots::is_whole(&found));
+        assert_eq!(snapshots.best(b"text and more", 0), None);
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let stage = stage();
+        let snapshots = stage.snapshots("f16", 1000);
+        assert!(snapshots.save(b"text", |_| Err(io::Error::other("full"))).is_err());
+        assert_eq!(files(&snapshots.folder).len(), 0);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let stage = stage();
+        let snapshots = stage.snapshots("f16", 250);
+        let mut times = 1_000_u64..;
+        for text in ["one", "two", "three"] {
+            save(&snapshots, text, 100);
+            if let Some(found) = snapshots.best(text.as_bytes(), 0) {
+                let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(times.next().unwrap());
+                File::options().append(true).open(found.path).unwrap().set_modified(time).unwrap();
+            }
+        }
+        let there = |text: &str| snapshots.best(text.as_bytes(), 0).is_some();
+        assert!(!there("one") && there("two") && there("three"));
+    }
+}
