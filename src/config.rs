@@ -65,10 +65,12 @@ pub struct Config {
     /// Run after the last edit of a turn; its failure goes back to the model. One from the folder's file runs by itself only
     /// where the mode is `yes`.
     pub check: Option<String>,
-    /// How often a failed check goes back to the model.
-    pub check_attempts: u32,
-    /// Seconds of a turn after which no further try at a change begins.
-    pub budget: u64,
+    /// How much is tried where a check fails: `quick`, `normal`, `high` or `max`.
+    pub effort: Effort,
+    /// How often a failed check goes back to the model; absent takes the effort's.
+    pub check_attempts: Option<u32>,
+    /// Seconds of a turn after which no further try at a change begins; absent takes the effort's.
+    pub budget: Option<u64>,
     /// Model calls in one turn; 0 takes the profile's.
     pub max_steps: usize,
     /// Seconds after which a command is ended with its whole process tree.
@@ -78,6 +80,39 @@ pub struct Config {
     /// Where the check comes from; no key of its own.
     #[serde(skip)]
     pub trust_check: bool,
+}
+
+/// How much is tried before a change is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effort {
+    /// One try.
+    Quick,
+    Normal,
+    High,
+    Max,
+}
+
+impl Effort {
+    /// How often a failed check goes back to the model.
+    pub fn attempts(self) -> u32 {
+        match self {
+            Self::Quick => 0,
+            Self::Normal => 11,
+            Self::High => 23,
+            Self::Max => 63,
+        }
+    }
+
+    /// Seconds of a turn after which no further try begins.
+    pub fn budget(self) -> u64 {
+        match self {
+            Self::Quick => 60,
+            Self::Normal => 180,
+            Self::High => 240,
+            Self::Max => 280,
+        }
+    }
 }
 
 impl Default for Config {
@@ -91,8 +126,9 @@ impl Default for Config {
             dialect: None,
             mode: Mode::Ask,
             check: None,
-            check_attempts: 7,
-            budget: 200,
+            effort: Effort::Normal,
+            check_attempts: None,
+            budget: None,
             max_steps: 0,
             command_timeout: 60,
             network: false,

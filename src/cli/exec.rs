@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::setup::{self, Begin};
 use super::{Common, Error, ModelOptions};
-use crate::config::Dirs;
+use crate::config::{Dirs, Effort};
 use crate::permission::{Decision, Mode, Permission};
 use crate::session::{Change, Event, Handle, Input, Outcome};
 use crate::tui::text::visible;
@@ -35,6 +35,9 @@ pub struct Args {
     /// A command that must succeed after the last edit; its failure goes back to the model.
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
+    /// How much to try where a check fails.
+    #[arg(long, value_enum)]
+    effort: Option<Effort>,
     /// Seconds after which no further try at a change begins.
     #[arg(long, value_name = "SECONDS")]
     budget: Option<u64>,
@@ -61,7 +64,8 @@ pub fn run(args: Args, dirs: &Dirs) -> Result<ExitCode, Error> {
         config.check = Some(check);
         config.trust_check = true;
     }
-    config.budget = args.budget.unwrap_or(config.budget);
+    config.effort = args.effort.unwrap_or(config.effort);
+    config.budget = args.budget.or(config.budget);
     config.max_steps = args.max_steps.unwrap_or(config.max_steps);
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let begin = Begin { resume: args.resume, dry_run: args.dry_run, interactive };

@@ -50,7 +50,7 @@ const CHECKS: &[&str] = &[
 
 /// A check after a change may take this many times what it took before, and at least so long.
 const FACTOR: u32 = 4;
-const LEAST: Duration = Duration::from_secs(15);
+const LEAST: Duration = Duration::from_secs(10);
 
 /// How a check ended.
 #[derive(Debug)]
@@ -77,9 +77,9 @@ pub(super) fn named_in(prompt: &str) -> Option<String> {
 }
 
 /// How long a check may take, of `most`. A wrong change often loops for ever, and each try at it would cost all of that: once
-/// the check has shown what it takes (nothing, where it did not end), it gets half of what is `left` of the turn's budget.
+/// the check has shown what it takes (nothing, where it did not end), it gets a quarter of what is `left` of the turn's budget.
 pub(super) fn limit(most: Duration, left: Duration, before: Option<Duration>) -> Duration {
-    before.map_or(most, |before| (left / 2).max(before * FACTOR).max(LEAST).min(most))
+    before.map_or(most, |before| (left / 4).max(before * FACTOR).max(LEAST).min(most))
 }
 
 /// Runs the check through the `run` tool, so with its sandbox and its trimming. `None`: interrupted, or there is no such tool.
@@ -124,12 +124,12 @@ mod tests {
             assert_eq!(limit(seconds(60), seconds(left), before.map(seconds)), seconds(expected), "{left} {before:?}");
         };
         check(200, None, 60);
-        check(200, Some(1), 60);
-        check(80, Some(1), 40);
-        check(0, Some(1), 15);
+        check(200, Some(1), 50);
+        check(80, Some(1), 20);
+        check(0, Some(1), 10);
         check(0, Some(12), 48);
         // It did not end.
-        check(80, Some(0), 40);
+        check(80, Some(0), 20);
     }
 
     #[test]

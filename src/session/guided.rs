@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use super::examples;
 use super::narrow;
-use super::step::{self, Limits};
+use super::step::{self, Limits, Step};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
 use crate::dialect::{Call, Message, Role};
@@ -12,7 +13,10 @@ use crate::engine::{Constraint, Sampling, Stop};
 use crate::workspace::RelPath;
 
 /// How a try after a failed one is drawn.
-const RETRY_TEMPERATURE: f32 = 0.8;
+const RETRY_TEMPERATURE: f32 = 0.7;
+/// Each further one is drawn a little more freely, since what is likely has been tried by then.
+const RETRY_STEP: f32 = 0.03;
+const RETRY_MOST: f32 = 1.1;
 /// The share of the context, in per cent, up to which files are written as a whole.
 const WHOLE_SHARE: usize = 8;
 
@@ -28,6 +32,18 @@ pub(super) struct Mark {
     /// Counted from the session's start, whatever compaction has taken since.
     messages: usize,
     pub changes: usize,
+}
+
+/// What a change begins with; each further try begins here again.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The file that is written anew.
+    path: Option<RelPath>,
+    mark: Mark,
+    /// What was written so far, in vain.
+    written: Vec<String>,
+    /// The first of it that came as far as its check.
+    first: Option<String>,
 }
 
 /// What is asked for, as far as a guided workflow tells it apart.
@@ -87,13 +103,19 @@ impl Intent {
 impl Turn<'_> {
     /// The session decides what comes next: what is wanted is settled first, then one call at a time is demanded.
     pub(super) async fn guided(&mut self) -> Result<Outcome, TurnError> {
+        if self.prepared.is_some() {
+            return self.change().await;
+        }
         match self.intent().await? {
             Intent::Answer => self.free().await,
             Intent::Command => match self.demand(&["run"], None).await? {
                 Act::Called => self.free().await,
                 act => Ok(act.outcome()),
             },
-            Intent::Change => self.change().await,
+            Intent::Change => match self.prepare().await? {
+                Some(outcome) => Ok(outcome),
+                None => self.change().await,
+            },
         }
     }
 
@@ -112,22 +134,66 @@ impl Turn<'_> {
         })
     }
 
-    /// Demands calls until a file has changed: first what finds it, then what changes it.
-    async fn change(&mut self) -> Result<Outcome, TurnError> {
+    /// Settles what a change begins with: what the check gives now, the files, the form. `Some`: the turn is over.
+    async fn prepare(&mut self) -> Result<Option<Outcome>, TurnError> {
         if !self.check_before().await? {
-            return Ok(Outcome::Interrupted);
+            return Ok(Some(Outcome::Interrupted));
         }
         if let Some(outcome) = self.look().await? {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         // The form of the change goes by the size of the files: what fits comes out better when it is written as a whole.
         let whole = self.seen_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
         let path = if whole { self.which_file().await? } else { None };
+        if let Some(path) = &path
+            && !self.take_examples(path).await?
+        {
+            return Ok(Some(Outcome::Interrupted));
+        }
         let say = match &path {
             Some(path) => prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]),
             None => prompt::text(&self.session.workspace, "change-part", &[]),
         };
         self.say(Message::new(Role::User, say));
+        self.prepared = Some(Prepared { path, mark: self.mark(), written: Vec::new(), first: None });
+        Ok(None)
+    }
+
+    /// Where no check is named, takes the examples in the file itself for one, if they run. Returns whether to go on.
+    async fn take_examples(&mut self, path: &RelPath) -> Result<bool, TurnError> {
+        let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let command = examples::command(path, &text).filter(|_| self.check.is_none());
+        let Some(command) = command else { return Ok(true) };
+        self.check = Some(command);
+        if !self.may_check() {
+            self.check = None;
+            return Ok(true);
+        }
+        let Some(before) = self.run_check(0).await? else { return Ok(false) };
+        if examples::ran(before.passed, &before.output) {
+            self.checked_before = Some(before.took.unwrap_or_default());
+            self.examples = true;
+        } else {
+            self.check = None;
+        }
+        Ok(true)
+    }
+
+    /// Ends the tries. What fails examples, which may be wrong themselves, is still likeliest right as it was written first.
+    pub(super) async fn give_up(&mut self) -> Result<(), TurnError> {
+        let first = self.prepared.as_ref().and_then(|p| Some((p.path.clone()?, p.first.clone()?, p.mark)));
+        if let Some((path, content, mark)) = first.filter(|_| self.examples)
+            && self.take_back(mark)
+        {
+            let step = Step { calls: vec![write_call(&path, &content)], ..Step::default() };
+            self.act(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Demands calls until a file has changed.
+    async fn change(&mut self) -> Result<Outcome, TurnError> {
+        let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
         for _ in 0..self.session.settings.max_steps {
             let mark = self.mark();
             self.flawed = false;
@@ -136,8 +202,13 @@ impl Turn<'_> {
                 None => self.demand(&["edit"], Some(self.longest())).await?,
             };
             match act {
-                Act::Called if self.record.changes() > mark.changes && !self.flawed => return Ok(Outcome::Done),
-                // Nothing changed, a syntax error came in, or the call has no end.
+                Act::Called if self.record.changes() > mark.changes && !self.flawed => {
+                    if let Some(prepared) = &mut self.prepared {
+                        prepared.first = prepared.first.take().or_else(|| prepared.written.last().cloned());
+                    }
+                    return Ok(Outcome::Done);
+                }
+                // Nothing changed, a syntax error came in, it failed before, or the call has no end.
                 Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {
                     if !self.take_back(mark) {
                         return Ok(Outcome::NotDone);
@@ -147,6 +218,11 @@ impl Turn<'_> {
             }
         }
         Ok(Outcome::NotDone)
+    }
+
+    /// Where to go back to after a try that failed its check: the first one, or `begin`.
+    pub(super) fn first_try(&self, begin: Mark) -> Mark {
+        self.prepared.as_ref().map_or(begin, |prepared| prepared.mark)
     }
 
     /// The file to change, where there is more than one before the model.
@@ -179,16 +255,17 @@ impl Turn<'_> {
         let prefix = limits.prefix.clone();
         let mut step = self.step(Constraint::Free, limits).await?;
         let content = step.text.split_once(&format!("\n{fence}")).map(|(content, _)| format!("{content}\n"));
+        if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
+            // Drawn once more: the check would say what it said before.
+            if prepared.written.contains(content) {
+                return Ok(Act::Stuck);
+            }
+            prepared.written.push(content.clone());
+        }
         match content {
             Some(content) if step.usage.stop == Stop::End => {
-                let arguments = [("path", path.as_str()), ("content", content.as_str())];
-                let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
                 step.text.clear();
-                step.calls.push(Call {
-                    id: String::new(),
-                    name: "write".into(),
-                    arguments: arguments.into_iter().collect(),
-                });
+                step.calls.push(write_call(path, &content));
             }
             _ => step.text.insert_str(0, &prefix),
         }
@@ -266,8 +343,15 @@ impl Turn<'_> {
         if self.retries == 0 {
             return own;
         }
-        Sampling { temperature: own.temperature.max(RETRY_TEMPERATURE), seed: own.seed + self.retries, ..own }
+        let warmer = (RETRY_TEMPERATURE + RETRY_STEP * self.retries as f32).min(RETRY_MOST);
+        Sampling { temperature: own.temperature.max(warmer), seed: own.seed + self.retries, ..own }
     }
+}
+
+fn write_call(path: &RelPath, content: &str) -> Call {
+    let arguments = [("path", path.as_str()), ("content", content)];
+    let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }
 }
 
 fn is_test(path: &RelPath) -> bool {

@@ -5,6 +5,8 @@ mod check;
 pub mod context;
 mod driver;
 pub mod event;
+mod examples;
+mod failure;
 mod guided;
 pub mod log;
 mod narrow;

@@ -239,20 +239,23 @@ async fn a_small_model_is_led_to_write_the_file_before_it_anew() {
 
 #[tokio::test]
 async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
-    let script = vec![text("change"), text("bad\n```"), text("change"), text("good\n```")];
+    // What was written before is not checked again.
+    let script = vec![text("change"), text("bad\n```"), text("bad\n```"), text("good\n```")];
     let change = |s: &mut Session| {
         small(s);
-        s.settings.check = Some("grep good a.txt".into());
+        s.settings.check = Some("echo the reason; grep good a.txt".into());
     };
     let mut stage = stage(script, change);
     let events = stage.ask("change a.txt", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
     assert_eq!(stage.file(), "good\n");
     let undone = events.iter().filter(|e| matches!(e, Event::Edited { change: Change::Undo, .. })).count();
-    assert_eq!(undone, 1);
+    let checked = events.iter().filter(|e| matches!(e, Event::Checked { .. })).count();
+    assert_eq!((undone, checked), (1, 3));
     let last = stage.engine.requests().pop().unwrap();
     assert!(last.sampling.temperature > 0.0);
     assert!(last.messages.iter().all(|m| !m.content.contains("bad")), "the failed try is not shown again");
+    assert!(last.messages.iter().any(|m| m.content.contains("the reason")), "what the check gave is");
 }
 
 #[tokio::test]

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::check::Checked;
 use super::context::Compacted;
 use super::driver::Door;
+use super::guided::Prepared;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::step::{self, Limits, Step};
-use super::{Event, Outcome, Session, call, check, context, event, narrow, prompt};
+use super::{Event, Outcome, Session, call, check, context, event, failure, narrow, prompt};
 use crate::dialect::{Call, Message, Role};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
@@ -20,6 +21,8 @@ use crate::workspace::WorkspaceError;
 
 /// How often in a row the model may write something that is neither an answer nor a call.
 const MALFORMED_LIMIT: usize = 3;
+/// How many bytes of a failed check a guided model is shown, as a share of the tokens of its context, in per cent.
+const FAILURE_SHARE: usize = 6;
 
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,9 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         drained: 0,
         check: None,
         checked_before: None,
+        examples: false,
         flawed: false,
+        prepared: None,
     };
     let outcome = match turn.body(&prompt).await {
         Ok(outcome) => outcome,
@@ -85,9 +90,13 @@ pub(super) struct Turn<'a> {
     /// The command that tells whether the work is right.
     pub(super) check: Option<String>,
     /// How long it took before any change; zero where it did not end.
-    checked_before: Option<Duration>,
+    pub(super) checked_before: Option<Duration>,
+    /// The check is not the user's but the examples in the file that changes.
+    pub(super) examples: bool,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
+    /// What the guided workflow settled before its first try at a change.
+    pub(super) prepared: Option<Prepared>,
 }
 
 impl Turn<'_> {
@@ -133,9 +142,10 @@ impl Turn<'_> {
             }
             let settings = &self.session.settings;
             if attempt > settings.check_attempts || self.start.elapsed() > settings.budget {
+                self.give_up().await?;
                 return Ok(Outcome::NotDone);
             }
-            if self.session.profile.workflow == Workflow::Guided && self.take_back(before) {
+            if self.session.profile.workflow == Workflow::Guided && self.take_back(self.first_try(before)) {
                 continue;
             }
             self.say_check("check-failed", &checked.output);
@@ -159,6 +169,11 @@ impl Turn<'_> {
     /// Tells the model what the check gave.
     pub(super) fn say_check(&mut self, name: &str, output: &str) {
         let command = self.check.clone().unwrap_or_default();
+        let essence = match self.session.profile.workflow {
+            Workflow::Free => output.to_owned(),
+            Workflow::Guided => failure::essence(output, self.session.engine.info().context * FAILURE_SHARE / 100),
+        };
+        let output = essence.as_str();
         let text = prompt::text(&self.session.workspace, name, &[("command", &command), ("output", output)]);
         self.say(Message::new(Role::User, text));
     }
