@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -103,7 +104,8 @@ impl Snapshots {
         if self.best(text, text.len() - 1).is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&self.folder)?;
+        // What was said can be told from it.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?.into_temp_path();
         write(&temporary)?;
         let name = format!("{}-{}-{:08x}.{EXTENSION}", text.len(), hex(&Sha256::digest(text)), checksum(&temporary)?);
