@@ -1,16 +1,17 @@
 //! Settings: defaults < the user's file < the folder's file < environment < flags. Every key is documented once, here, and
 //! shown by `docs/configuration.md`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, HomeDirError};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 use crate::permission::Mode;
 
 /// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
-const OWN_KEYS: &[&str] = &["mode", "network"];
+const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template"];
 /// What environment variables for settings begin with: `MORU_MODEL`, `MORU_COMMAND_TIMEOUT`, …
 const PREFIX: &str = "MORU_";
 
@@ -44,11 +45,51 @@ impl Dirs {
     }
 }
 
+/// A value that is shown nowhere: neither by `Debug` nor in what is written out.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(secret)")
+    }
+}
+
+/// Which part of a server's API is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerApi {
+    /// The server renders prompts and reads calls.
+    Chat,
+    /// Moru renders prompts and reads calls.
+    Completions,
+}
+
 /// All settings, each with its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// A name from the catalog or the path of a GGUF.
+    /// A name from the catalog or the path of a GGUF; with `engine`, what the server calls it, its first model where absent.
     pub model: String,
     /// Tokens of context; 0 takes what the model was trained for and memory holds.
     pub context: usize,
@@ -60,6 +101,17 @@ pub struct Config {
     pub snapshots: u64,
     /// The wire form of tool calls; absent takes the profile's or the template's.
     pub dialect: Option<String>,
+    /// Addresses of servers that run the model, separated by commas; absent runs it in this process. Not from the folder's
+    /// file.
+    pub engine: Option<String>,
+    /// Which part of the server's API is used; absent chooses by what the server tells.
+    pub api: Option<ServerApi>,
+    /// The server's API key; best set as `MORU_API_KEY`. Not from the folder's file.
+    pub api_key: Option<Secret>,
+    /// A file with the model's chat template, for completions on servers that do not tell it. Not from the folder's file.
+    pub template: Option<PathBuf>,
+    /// Seconds that a server may say nothing.
+    pub engine_timeout: u64,
     /// How much is allowed without asking: `ask`, `edits` or `yes`. Not from the folder's file.
     pub mode: Mode,
     /// Run after the last edit of a turn; its failure goes back to the model. One from the folder's file runs by itself only
@@ -80,6 +132,9 @@ pub struct Config {
     /// Where the check comes from; no key of its own.
     #[serde(skip)]
     pub trust_check: bool,
+    /// `--offline`; no key of its own.
+    #[serde(skip)]
+    pub offline: bool,
 }
 
 /// How much is tried before a change is given up.
@@ -124,6 +179,11 @@ impl Default for Config {
             gpu_layers: None,
             snapshots: 2048,
             dialect: None,
+            engine: None,
+            api: None,
+            api_key: None,
+            template: None,
+            engine_timeout: 300,
             mode: Mode::Ask,
             check: None,
             effort: Effort::Normal,
@@ -133,6 +193,7 @@ impl Default for Config {
             command_timeout: 60,
             network: false,
             trust_check: false,
+            offline: false,
         }
     }
 }
@@ -190,6 +251,10 @@ fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Res
         gpu_layers: Some(0),
         dialect: Some(String::new()),
         check: Some(String::new()),
+        engine: Some(String::new()),
+        api: Some(ServerApi::Chat),
+        api_key: Some("".into()),
+        template: Some(PathBuf::new()),
         ..Config::default()
     })
     .map_err(|e| invalid("the configuration", e))?;
@@ -239,6 +304,17 @@ mod tests {
         assert!(matches!(load("", "mode = \"yes\"", &[]), Err(ConfigError::NotYours { .. })));
         assert!(load("check = \"make\"", "", &[]).unwrap().trust_check);
         assert!(!load("check = \"make\"", "check = \"rm\"", &[]).unwrap().trust_check);
+    }
+
+    #[test]
+    fn a_folder_names_no_server_and_a_key_is_shown_nowhere() {
+        for line in ["engine = \"http://evil\"", "api-key = \"x\"", "template = \"/etc/passwd\""] {
+            assert!(matches!(load("", line, &[]), Err(ConfigError::NotYours { .. })), "{line}");
+        }
+        let config = load("engine = \"localhost:1\"\napi = \"chat\"", "", &[("MORU_API_KEY", "sk-1")]).unwrap();
+        assert_eq!(config.api_key.as_ref().map(Secret::reveal), Some("sk-1"));
+        assert!(!format!("{config:?}").contains("sk-1"));
+        assert!(!toml::to_string(&config).unwrap().contains("sk-1"));
     }
 
     #[test]

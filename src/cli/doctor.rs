@@ -6,13 +6,17 @@ use std::io::{self, Write};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::ServerOptions;
 use crate::config::{Config, Dirs};
+use crate::engine::remote::{Can, Finding};
 use crate::model::device::{self, Device, Machine};
 use crate::model::{self, ModelError, ResolvedModel, fit, hash};
 
 /// Check this machine, the model and the build.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    pub server: ServerOptions,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -96,6 +100,30 @@ pub fn run(args: &Args, config: &Config, dirs: &Dirs, probes: Probes) -> io::Res
     report.end()
 }
 
+/// The same where a server runs the model: what it can do takes the place of what this machine could.
+///
+/// # Errors
+/// The report cannot be written.
+pub fn run_server(args: &Args, dirs: &Dirs, ability: Result<String, String>, findings: &[Finding]) -> io::Result<bool> {
+    let mut report = Report { json: args.json, checks: Vec::new() };
+    report.add(version())?;
+    report.add(folders(dirs))?;
+    report.add(sandbox(ability))?;
+    for finding in findings {
+        report.add(of_server(finding))?;
+    }
+    report.end()
+}
+
+fn of_server(finding: &Finding) -> Check {
+    let status = match finding.can {
+        Can::Yes => Status::Ok,
+        Can::No => Status::Warn,
+        Can::Broken => Status::Bad,
+    };
+    Check { status, what: finding.what, found: finding.found.clone(), advice: finding.advice.clone() }
+}
+
 struct Report {
     json: bool,
     checks: Vec<Check>,
@@ -105,9 +133,9 @@ impl Report {
     fn add(&mut self, check: Check) -> io::Result<()> {
         if !self.json {
             let mut out = io::stdout().lock();
-            writeln!(out, "{:<5}{:<14}{}", check.status, check.what, check.found)?;
+            writeln!(out, "{:<5}{:<16}{}", check.status, check.what, check.found)?;
             if let Some(advice) = &check.advice {
-                writeln!(out, "{:<19}-> {advice}", "")?;
+                writeln!(out, "{:<21}-> {advice}", "")?;
             }
             out.flush()?;
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::setup::{self, Begin};
-use super::{Common, Error, ModelOptions};
+use super::{Common, Error, ModelOptions, ServerOptions};
 use crate::config::{Dirs, Effort};
 use crate::permission::{Decision, Mode, Permission};
 use crate::session::{Change, Event, Handle, Input, Outcome};
@@ -23,6 +23,8 @@ pub struct Args {
     common: Common,
     #[command(flatten)]
     model: ModelOptions,
+    #[command(flatten)]
+    server: ServerOptions,
     /// Print every event as a line of JSON.
     #[arg(long)]
     json: bool,
@@ -53,10 +55,11 @@ pub struct Args {
 ///
 /// # Errors
 /// The session cannot begin.
-pub fn run(args: Args, dirs: &Dirs) -> Result<ExitCode, Error> {
+pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
     let prompt = prompt(args.prompt.as_deref())?;
     let folder = setup::folder(&args.common)?;
     let mut config = super::config(dirs, &folder, &args.model)?;
+    super::serve(&mut config, &args.server, offline);
     if args.yes || args.dry_run {
         config.mode = Mode::Yes;
     }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Dirs};
+use crate::config::{Config, ConfigError, Dirs, ServerApi};
 use crate::engine::EngineError;
 use crate::model::ModelError;
 use crate::model::fit::FitError;
@@ -69,6 +69,28 @@ pub struct ModelOptions {
     dialect: Option<String>,
 }
 
+/// What every command that can let a server run the model takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerOptions {
+    /// Servers that run the model, replicas of one another: OpenAI-compatible, such as vLLM, SGLang, llama-server or Ollama.
+    #[arg(long, value_name = "URL[,URL…]")]
+    engine: Option<String>,
+    /// The part of the server's API to use: chat (the server reads tool calls) or completions (Moru does).
+    #[arg(long, value_name = "API", value_parser = api)]
+    api: Option<ServerApi>,
+    /// The model's chat template, for completions on servers that do not tell it.
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+}
+
+fn api(text: &str) -> Result<ServerApi, String> {
+    match text {
+        "chat" => Ok(ServerApi::Chat),
+        "completions" => Ok(ServerApi::Completions),
+        _ => Err("choose `chat` or `completions`".into()),
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Do one request without a terminal UI.
@@ -85,7 +107,7 @@ enum Command {
     Sessions(sessions::Args),
     /// Get, list and remove models.
     Model(model::Args),
-    /// Check this machine, the model and the sandbox.
+    /// Check this machine, the model and the sandbox; or a server.
     Doctor(WithModel<doctor::Args>),
     /// Measure how fast the model reads and writes.
     Bench(bench::Args),
@@ -157,8 +179,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
     let _log = logging::start(&dirs);
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
-        None => pair::run(cli.pair, &dirs).map(done),
-        Some(Command::Exec(args)) => exec::run(args, &dirs),
+        None => pair::run(cli.pair, &dirs, cli.offline).map(done),
+        Some(Command::Exec(args)) => exec::run(args, &dirs, cli.offline),
         Some(Command::Undo(args)) => Ok(undo::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
         Some(Command::Redo(args)) => Ok(redo::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
         Some(Command::Log(args)) => Ok(log::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
@@ -168,18 +190,25 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
             let config = Config::load(&dirs, &std::env::current_dir().unwrap_or_default(), environment())?;
             Ok(model::run(args, &config, &dirs, cli.offline).map(done)?)
         }
-        Some(Command::Doctor(args)) => diagnose(&args, &dirs),
+        Some(Command::Doctor(args)) => diagnose(&args, &dirs, cli.offline),
         Some(Command::Bench(args)) => bench::run(&args, &dirs).map(done),
     }
 }
 
 /// `moru doctor`, with what only the parts above the model can find out.
-fn diagnose(args: &WithModel<doctor::Args>, dirs: &Dirs) -> Result<ExitCode, Error> {
+fn diagnose(args: &WithModel<doctor::Args>, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
     let folder = std::env::current_dir().unwrap_or_default();
-    let config = config(dirs, &folder, &args.model)?;
-    crate::engine::local::LocalEngine::prepare()?;
-    let probes = doctor::Probes { sandbox: setup::sandbox_ability(), speed: Box::new(|| setup::speed(&config, dirs)) };
-    let works = doctor::run(&args.own, &config, dirs, probes);
+    let mut config = config(dirs, &folder, &args.model)?;
+    serve(&mut config, &args.own.server, offline);
+    let works = if config.engine.is_some() {
+        let findings = || setup::runtime()?.block_on(setup::probe(&config));
+        doctor::run_server(&args.own, dirs, setup::sandbox_ability(), &findings()?)
+    } else {
+        crate::engine::local::LocalEngine::prepare()?;
+        let probes =
+            doctor::Probes { sandbox: setup::sandbox_ability(), speed: Box::new(|| setup::speed(&config, dirs)) };
+        doctor::run(&args.own, &config, dirs, probes)
+    };
     let works = works.map_err(|e| Error::Other(format!("the report cannot be written: {e}")))?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -200,4 +229,12 @@ fn config(dirs: &Dirs, folder: &std::path::Path, options: &ModelOptions) -> Resu
     config.gpu_layers = options.gpu_layers.or(config.gpu_layers);
     config.dialect = options.dialect.clone().or(config.dialect);
     Ok(config)
+}
+
+/// The settings with what the command line says of servers.
+fn serve(config: &mut Config, options: &ServerOptions, offline: bool) {
+    config.engine = options.engine.clone().or(config.engine.take());
+    config.api = options.api.or(config.api);
+    config.template = options.template.clone().or(config.template.take());
+    config.offline = offline;
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::setup::{self, Begin};
-use super::{Common, Error, ModelOptions};
+use super::{Common, Error, ModelOptions, ServerOptions};
 use crate::config::Dirs;
 use crate::session::{Event, Input};
 use crate::tui::{self, Colour, Opening};
@@ -20,6 +20,8 @@ pub struct Args {
     common: Common,
     #[command(flatten)]
     model: ModelOptions,
+    #[command(flatten)]
+    server: ServerOptions,
     /// Go on with an earlier session of this folder: its name, or `last`.
     #[arg(long, value_name = "ID")]
     resume: Option<String>,
@@ -29,13 +31,14 @@ pub struct Args {
 ///
 /// # Errors
 /// There is no terminal, or the session cannot begin.
-pub fn run(args: Args, dirs: &Dirs) -> Result<(), Error> {
+pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<(), Error> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Error::Usage("there is no terminal to open in; use `moru exec` for requests without one".into()));
     }
     let folder = setup::folder(&args.common)?;
-    let config = super::config(dirs, &folder, &args.model)?;
-    eprintln!("moru: loading {} …", config.model);
+    let mut config = super::config(dirs, &folder, &args.model)?;
+    super::serve(&mut config, &args.server, offline);
+    eprintln!("moru: {} …", setup::loading(&config));
     let begin = Begin { resume: args.resume, dry_run: false, interactive: true };
     let runtime = setup::runtime()?;
     let result = runtime.block_on(async {

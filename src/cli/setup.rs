@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::doctor::SpeedTest;
 use super::{Common, Error};
-use crate::config::{Config, Dirs};
+use crate::config::{Config, Dirs, ServerApi};
 use crate::dialect::{Message, Role};
-use crate::engine::Engine;
 use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
+use crate::engine::remote::{self, RemoteEngine};
+use crate::engine::{Engine, EngineError, ModelInfo};
 use crate::model::device::{self, Machine};
 use crate::model::{self, fit};
 use crate::permission::Policy;
@@ -55,6 +56,70 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     })?)
 }
 
+/// The engine that the settings name: a server's, or a model in this process. With it, what the user should know of it.
+async fn any_engine(config: &Config, dirs: &Dirs) -> Result<(Arc<dyn Engine>, Vec<String>), Error> {
+    if config.engine.is_none() {
+        return Ok((Arc::new(engine(config, dirs)?), Vec::new()));
+    }
+    let engine = server(config).await?;
+    let warnings = engine.warnings();
+    Ok((Arc::new(engine), warnings))
+}
+
+/// Connects to the server that the settings name.
+async fn server(config: &Config) -> Result<RemoteEngine, Error> {
+    let options = remote::Options {
+        addresses: config.engine.clone().unwrap_or_default(),
+        key: config
+            .api_key
+            .as_ref()
+            .map(|key| remote::Key::new(key.reveal()))
+            .transpose()
+            .map_err(EngineError::from)?,
+        reach: if config.offline { remote::Reach::Loopback } else { remote::Reach::Anywhere },
+        // The default is a local model's name, which no server need know.
+        model: (config.model != Config::default().model).then(|| config.model.clone()),
+        context: config.context,
+        api: config.api.map(|api| match api {
+            ServerApi::Chat => remote::Api::Chat,
+            ServerApi::Completions => remote::Api::Completions,
+        }),
+        dialect: config.dialect.clone(),
+        suits: Profile::dialect_of,
+        template: config.template.clone(),
+        idle: Duration::from_secs(config.engine_timeout),
+    };
+    Ok(RemoteEngine::connect(&options).await.map_err(EngineError::from)?)
+}
+
+/// What the server can do.
+pub async fn probe(config: &Config) -> Result<Vec<remote::Finding>, Error> {
+    Ok(remote::probe(&server(config).await?).await)
+}
+
+/// What is waited for before a session begins.
+pub fn loading(config: &Config) -> String {
+    match &config.engine {
+        Some(_) => "connecting to the server".into(),
+        None => format!("loading {}", config.model),
+    }
+}
+
+/// The profile for a model; one of which no size is known is taken for a large one, and the self-test tells otherwise.
+fn profile(info: &ModelInfo) -> Profile {
+    let parameters = if info.parameters == 0 { u64::MAX } else { info.parameters };
+    Profile::of(&ModelInfo { parameters, ..info.clone() })
+}
+
+/// Where what the self-test finds is kept: a server's model is known by the server too.
+fn test_folder(dirs: &Dirs, config: &Config, info: &ModelInfo) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
+    match &config.engine {
+        Some(_) => dirs.state.join("servers").join(info.device.chars().map(plain).collect::<String>()),
+        None => dirs.state.clone(),
+    }
+}
+
 /// How a session is to begin.
 #[derive(Debug, Clone, Default)]
 pub struct Begin {
@@ -93,15 +158,16 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
             (log, Vec::new())
         }
     };
-    let engine = engine(config, dirs)?;
-    let mut profile = Profile::of(engine.info());
+    let (engine, warnings) = any_engine(config, dirs).await?;
+    notices.extend(warnings);
+    let mut profile = profile(engine.info());
     let places = Places::new(|name| std::env::var_os(name), &[&dirs.state, &dirs.config, &dirs.cache]);
-    let sandbox = Sandbox::new(workspace.root(), &places, config.network);
-    let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &engine))];
+    let sandbox = Sandbox::new(workspace.root(), &places, config.network && !config.offline);
+    let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &*engine))];
     transcript.extend(log::transcript(&past));
     let turns = past.iter().filter(|e| matches!(e, Event::TurnStarted { .. })).count();
     let mut session = Session {
-        engine: Arc::new(engine),
+        engine,
         workspace,
         tools: Registry::new(tool::builtin()),
         profile: profile.clone(),
@@ -112,7 +178,8 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
         news: Vec::new(),
         turn: u32::try_from(turns).unwrap_or(u32::MAX - 1) + 1,
     };
-    let test = selftest::run(&*session.engine, &dirs.state, &session.specs()).await?;
+    let folder = test_folder(dirs, config, session.engine.info());
+    let test = selftest::run(&*session.engine, &folder, &session.specs()).await?;
     if profile.workflow == Workflow::Free && !test.calls {
         profile.workflow = Workflow::Guided;
         notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());

@@ -1,8 +1,9 @@
-//! What continues a conversation: a model in this process ([`local`]), or a scripted one for tests of the loop
-//! ([`scripted`]). An engine takes messages and gives deltas; rendering and parsing happen inside, through a
+//! What continues a conversation: a model in this process ([`local`]), a server that the user owns ([`remote`]), or a scripted
+//! one for tests of the loop ([`scripted`]). An engine takes messages and gives deltas; rendering and parsing happen inside, through a
 //! [`crate::dialect::Dialect`], so that an engine which drives a server may leave both to the server.
 
 pub mod local;
+pub mod remote;
 pub mod scripted;
 
 use futures_util::FutureExt;
@@ -190,4 +191,7 @@ pub enum EngineError {
     /// llama.cpp failed while decoding.
     #[error("the model stopped: {0}; start again, with a smaller --context if memory is short")]
     Decode(String),
+    /// A server cannot be used, or failed; the session may go on.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
 }

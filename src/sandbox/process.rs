@@ -182,6 +182,8 @@ fn environment(process: &mut Command, sandbox: &Sandbox) {
     ] {
         process.env(name, value);
     }
+    // What the user gave to Moru is not for what a model runs.
+    process.env_remove("MORU_API_KEY");
     if sandbox.is_on() {
         // Doors to helpers that act for the user outside the sandbox.
         for name in ["SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST"] {

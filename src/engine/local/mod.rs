@@ -2,7 +2,7 @@
 
 mod generate;
 mod kv;
-mod output;
+pub(in crate::engine) mod output;
 mod sample;
 mod scheduler;
 mod snapshot;

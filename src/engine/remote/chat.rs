@@ -1,0 +1,203 @@
+//! `/v1/chat/completions`: the server renders the conversation and reads calls and reasoning from the answer. What it leaves in
+//! the text is read here.
+
+use serde_json::{Map, Value, json};
+
+use super::output::{Beginning, Output, Plain};
+use super::plan::{Extra, Plan, Planner, harmless};
+use super::server::{Kind, Prefill};
+use super::structure;
+use crate::dialect::{Message, Role, ToolSpec, template};
+use crate::engine::{Constraint, Request};
+
+/// The plan for a chat.
+pub(super) fn plan(planner: &Planner, request: &Request) -> Plan {
+    let mut chat = Chat { planner, request, body: Map::new(), uses: Vec::new() };
+    let mut messages = messages(planner.server.kind, &request.messages);
+    let beginning = chat.beginning(&mut messages);
+    chat.tools(&mut messages);
+    let choices = chat.one_of(&mut messages);
+    let plain = !request.prefix.is_empty() || !choices.is_empty();
+    let mut output = match plain {
+        true => Output::new(Box::new(Plain), &[]),
+        false => Output::new(planner.reader.parser(&request.tools), &request.tools),
+    };
+    if let Constraint::MustCall(specs) = &request.constraint {
+        output = output.only(specs);
+    }
+    let bytes = chat.bytes(&messages);
+    chat.head(messages);
+    Plan {
+        bytes,
+        path: "/v1/chat/completions",
+        body: Value::Object(chat.body),
+        uses: chat.uses,
+        output: output.beginning(beginning).stop(&request.stop).one_of(&choices),
+        one_call: !plain,
+    }
+}
+
+struct Chat<'a> {
+    planner: &'a Planner,
+    request: &'a Request,
+    body: Map<String, Value>,
+    uses: Vec<Extra>,
+}
+
+impl Chat<'_> {
+    fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.body.insert(name.into(), value.into());
+    }
+
+    /// About what the server renders.
+    fn bytes(&self, messages: &[Value]) -> usize {
+        let text = |message: &Value| message["content"].as_str().map_or(0, str::len);
+        let calls = |message: &Value| message.get("tool_calls").map_or(0, |calls| calls.to_string().len());
+        let tools = self.body.get("tools").map_or(0, |tools| tools.to_string().len());
+        messages.iter().map(|message| text(message) + calls(message)).sum::<usize>() + tools
+    }
+
+    /// What every request has.
+    fn head(&mut self, messages: Vec<Value>) {
+        let (planner, request) = (self.planner, self.request);
+        self.set("model", planner.server.model.as_str());
+        self.set("messages", messages);
+        self.set("stream", true);
+        self.set("stream_options", json!({"include_usage": true}));
+        planner.sampling(request, &mut self.body);
+        planner.stop(request, &mut self.body);
+        if let Some(limit) = request.max_tokens {
+            self.set("max_tokens", limit);
+        }
+        if request.logprobs && !planner.refused.has(Extra::Logprobs) {
+            self.set("logprobs", true);
+            self.uses.push(Extra::Logprobs);
+        }
+        if planner.server.kind == Kind::LlamaServer {
+            self.set("cache_prompt", true);
+            self.set("return_progress", true);
+        }
+    }
+
+    /// Tools, always the same ones in the same order: they stand in the prompt's prefix. How they may be called is said beside
+    /// them.
+    fn tools(&mut self, messages: &mut [Value]) {
+        let (refused, request) = (&self.planner.refused, self.request);
+        if request.tools.is_empty() {
+            return;
+        }
+        self.set("tools", request.tools.iter().map(template::tool).collect::<Vec<_>>());
+        self.set("parallel_tool_calls", false);
+        let choice = match &request.constraint {
+            Constraint::OneOf(_) => json!("none"),
+            _ if !request.prefix.is_empty() || refused.has(Extra::Tools) => json!("none"),
+            Constraint::MustCall(specs) if !refused.has(Extra::Required) => {
+                self.uses.push(Extra::Required);
+                required(self.planner.server.kind, specs)
+            }
+            Constraint::MustCall(specs) => {
+                ask(messages, &format!("Call one of these tools now: {}.", names(specs).join(", ")));
+                json!("auto")
+            }
+            Constraint::Free | Constraint::Call(_) => json!("auto"),
+        };
+        if choice == "auto" {
+            self.uses.push(Extra::Tools);
+        }
+        self.set("tool_choice", choice);
+    }
+
+    /// Puts the answer's beginning into the model's mouth, or asks for it.
+    fn beginning(&mut self, messages: &mut Vec<Value>) -> Beginning {
+        let prefix = &self.request.prefix;
+        if prefix.is_empty() {
+            return Beginning::Past;
+        }
+        let way = self.planner.server.prefill();
+        if way == Prefill::None || self.planner.refused.has(Extra::Prefill) {
+            ask(messages, &format!("Begin your answer with the following, and write nothing before it:\n{prefix}"));
+            return Beginning::Asked(prefix.clone());
+        }
+        messages.push(json!({"role": "assistant", "content": prefix}));
+        if way == Prefill::Flag {
+            self.set("continue_final_message", true);
+            self.set("add_generation_prompt", false);
+        }
+        self.uses.push(Extra::Prefill);
+        Beginning::Given(prefix.clone())
+    }
+
+    /// The texts of which the answer is one.
+    fn one_of(&mut self, messages: &mut [Value]) -> Vec<String> {
+        let Constraint::OneOf(texts) = &self.request.constraint else { return Vec::new() };
+        if self.planner.refused.has(Extra::Structure) {
+            ask(messages, &format!("Answer with one of these and nothing else: {}", texts.join(", ")));
+        } else {
+            structure::one_of(self.planner.server.structure(), texts, &mut self.body);
+            self.uses.push(Extra::Structure);
+        }
+        texts.clone()
+    }
+}
+
+/// The names of the tools that may be called.
+fn names(specs: &[ToolSpec]) -> Vec<&str> {
+    let mut names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    names.dedup();
+    names
+}
+
+fn required(kind: Kind, specs: &[ToolSpec]) -> Value {
+    match (kind, &names(specs)[..]) {
+        (Kind::Vllm | Kind::SgLang, [only]) => json!({"type": "function", "function": {"name": only}}),
+        _ => json!("required"),
+    }
+}
+
+/// Adds a sentence to the last message, which is the user's or a tool's.
+fn ask(messages: &mut [Value], sentence: &str) {
+    if let Some(Value::String(text)) = messages.last_mut().and_then(|message| message.get_mut("content")) {
+        text.push_str("\n\n");
+        text.push_str(sentence);
+    }
+}
+
+/// The conversation in the API's form. Messages of the user in a row, as an interrupted turn leaves them behind, become one:
+/// many templates refuse them.
+fn messages(kind: Kind, messages: &[Message]) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    for message in messages {
+        let content = harmless(message).content;
+        if message.role == Role::User
+            && let Some(last) = out.last_mut().filter(|last| last["role"] == "user")
+            && let Some(Value::String(text)) = last.get_mut("content")
+        {
+            text.push_str("\n\n");
+            text.push_str(&content);
+            continue;
+        }
+        out.push(one_message(kind, message, content));
+    }
+    out
+}
+
+fn one_message(kind: Kind, message: &Message, content: String) -> Value {
+    let mut out = json!({"role": message.role, "content": content});
+    if !message.calls.is_empty() {
+        let call = |call: &crate::dialect::Call| {
+            let arguments = Value::Object(call.arguments.clone()).to_string();
+            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
+        };
+        out["tool_calls"] = message.calls.iter().map(call).collect();
+    }
+    if let Some(id) = &message.call_id {
+        out["tool_call_id"] = id.as_str().into();
+    }
+    // Whether the model sees it again is its template's matter; where no template reads it, it is not sent.
+    if let Some(reasoning) = &message.reasoning
+        && matches!(kind, Kind::LlamaServer | Kind::Vllm | Kind::SgLang)
+    {
+        out["reasoning_content"] = reasoning.as_str().into();
+    }
+    out
+}

@@ -1,0 +1,305 @@
+//! A model on a server that the user owns, by its OpenAI-compatible API: vLLM, SGLang, llama-server, Ollama, LM Studio,
+//! TensorRT-LLM; through them, clusters.
+//!
+//! Two ways lead to the model. In a *chat* the server renders the conversation with the model's template and reads calls and
+//! reasoning from the answer. In a *completion* both are done here, by a [`crate::dialect`], as for a model in this process;
+//! that needs the template, which only llama-server tells. Several addresses are replicas of one model: each conversation
+//! stays where its prefix is cached, and goes elsewhere when that server fails before the first token.
+
+mod calls;
+mod chat;
+mod chunk;
+mod count;
+mod endpoint;
+mod error;
+mod generate;
+mod output;
+mod plan;
+mod pool;
+mod probe;
+mod raw;
+mod server;
+mod structure;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use self::count::Counter;
+use self::endpoint::{Endpoint, Failure, Next};
+use self::plan::{Plan, Planner, Refused};
+use self::pool::Pool;
+use super::{Delta, Engine, EngineError, ModelInfo, Request};
+use crate::dialect::{self, Message, RenderOptions, ToolSpec};
+
+pub use endpoint::{Key, Reach};
+pub use error::RemoteError;
+pub use probe::{Can, Finding, probe};
+pub use server::{Kind, Server};
+
+/// Tokens of context where the server does not tell.
+const CONTEXT: usize = 16_384;
+/// Tokens that a message takes besides its text, where the server renders.
+const MESSAGE: usize = 8;
+/// Tokens of the context that are left free where an answer's length must be given.
+const MARGIN: usize = 64;
+/// The form that is taught by the prompt.
+const TAUGHT: &str = "fenced";
+/// The form that calls have in JSON: those that a schema held, and those that a server leaves in the text where nothing better
+/// is known.
+const COMMON: &str = "hermes";
+/// How often a server that is still loading its model is asked again, and how long is waited in between.
+const LOADING: u32 = 60;
+const LOADING_WAIT: Duration = Duration::from_secs(1);
+
+/// Which way to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `/v1/chat/completions`.
+    Chat,
+    /// `/v1/completions`, or llama-server's `/completion`.
+    Completions,
+}
+
+/// Which server, and how to use it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `URL[,URL…]`: replicas of one model.
+    pub addresses: String,
+    pub key: Option<Key>,
+    pub reach: Reach,
+    /// The model as the server calls it; its first one where `None`.
+    pub model: Option<String>,
+    /// Tokens of context, at most; 0 takes what the server tells.
+    pub context: usize,
+    /// Which way; chosen by what the server tells where `None`.
+    pub api: Option<Api>,
+    /// The wire form of completions, and of what a chat leaves in the text.
+    pub dialect: Option<String>,
+    /// The wire form that suits a model of this architecture and number of parameters, where `dialect` is `None`.
+    pub suits: fn(&str, u64) -> Option<String>,
+    /// The model's chat template, for servers that do not tell it.
+    pub template: Option<PathBuf>,
+    /// How long a server may say nothing.
+    pub idle: Duration,
+}
+
+/// A model on a server.
+pub struct RemoteEngine {
+    info: ModelInfo,
+    shared: Arc<Shared>,
+}
+
+/// What the generations share.
+struct Shared {
+    pool: Pool,
+    planner: Planner,
+    counter: Counter,
+    /// Tokens that the context holds.
+    context: usize,
+    /// Names this run to routers.
+    session: String,
+}
+
+impl RemoteEngine {
+    /// Asks the servers what they are. One that is still loading its model is waited for; one that is dead does not matter as
+    /// long as another answers.
+    ///
+    /// # Errors
+    /// An address is wrong or out of reach, no server answers, the key is refused, or the model is not there.
+    pub async fn connect(options: &Options) -> Result<Self, RemoteError> {
+        let endpoints = endpoints(options)?;
+        let (server, first) = survey(&endpoints, options.model.as_deref()).await?;
+        let template = template(options, &server)?;
+        let place = endpoints[first].place();
+        let (planner, form) = planner(options, server, template, place)?;
+        let server = &planner.server;
+        let told = server.context.unwrap_or(CONTEXT);
+        let context =
+            if options.context == 0 { told } else { options.context.min(server.context.unwrap_or(usize::MAX)) };
+        let info = ModelInfo {
+            name: server.model.clone(),
+            architecture: server.architecture.clone().unwrap_or_default(),
+            parameters: server.parameters.unwrap_or_default(),
+            size: server.size.unwrap_or_default(),
+            context,
+            dialect: form,
+            device: endpoints.iter().map(|e| e.place()).collect::<Vec<_>>().join(", "),
+        };
+        let counter = Counter::new(server, endpoints[first].anew()?)?;
+        let endpoints = endpoints.into_iter().map(Arc::new).collect();
+        let session = format!("moru-{:016x}", fresh_number());
+        Ok(Self { info, shared: Arc::new(Shared { pool: Pool::new(endpoints), planner, counter, context, session }) })
+    }
+
+    /// What the server told of itself.
+    pub fn server(&self) -> &Server {
+        &self.shared.planner.server
+    }
+
+    /// Which way the requests go.
+    pub fn api(&self) -> Api {
+        self.shared.planner.api
+    }
+
+    /// What the user should know before the first request.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for endpoint in self.shared.pool.endpoints().iter().filter(|endpoint| endpoint.exposes_key()) {
+            warnings.push(format!("the API key goes to {} unencrypted; use https", endpoint.place()));
+        }
+        if self.server().context.is_none() {
+            let context = self.info.context;
+            warnings.push(format!("the server does not tell its context, {context} tokens are assumed; set --context"));
+        }
+        warnings
+    }
+
+    fn rough_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> usize {
+        let message = |message: &Message| {
+            let calls: usize = message.calls.iter().map(|call| self.count(&format!("{call:?}"))).sum();
+            self.count(&message.content) + calls + MESSAGE
+        };
+        let tool = |tool: &ToolSpec| self.count(&dialect::template::tool(tool).to_string());
+        messages.iter().map(message).sum::<usize>() + tools.iter().map(tool).sum::<usize>()
+    }
+}
+
+impl Engine for RemoteEngine {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.shared.counter.count(text)
+    }
+
+    fn count_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<usize, EngineError> {
+        let planner = &self.shared.planner;
+        match &planner.dialect {
+            Some(dialect) if planner.api == Api::Completions => {
+                let request = Request { messages: messages.to_vec(), tools: tools.to_vec(), ..Request::default() };
+                Ok(self.count(&planner.render(&**dialect, &request)?.text))
+            }
+            _ => Ok(self.rough_prompt(messages, tools)),
+        }
+    }
+
+    /// To be called on a tokio runtime.
+    fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
+        let (deltas, receiver) = mpsc::unbounded_channel();
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = generate::generate(&shared, &request, &cancel, &deltas) => {}
+                // Nobody listens any more; what is dropped here closes the request.
+                () = deltas.closed() => {}
+            }
+        });
+        UnboundedReceiverStream::new(receiver).boxed()
+    }
+}
+
+impl Shared {
+    fn plan(&self, request: &Request) -> Result<Plan, EngineError> {
+        self.planner
+            .plan(request, |prompt| self.context.saturating_sub(self.counter.count(prompt) + MARGIN).max(MARGIN))
+    }
+}
+
+fn endpoints(options: &Options) -> Result<Vec<Endpoint>, RemoteError> {
+    let urls = endpoint::addresses(&options.addresses, options.reach)?;
+    urls.into_iter().map(|url| Endpoint::new(url, options.key.clone(), options.idle)).collect()
+}
+
+/// The facts of the first server that tells them, and its index.
+async fn survey(endpoints: &[Endpoint], model: Option<&str>) -> Result<(Server, usize), RemoteError> {
+    let mut patience = LOADING;
+    loop {
+        let mut first = None;
+        let mut loads = false;
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            match Server::survey(endpoint, model).await {
+                Ok(server) => return Ok((server, index)),
+                Err(Failure { error, next: Next::Nothing }) => return Err(error),
+                Err(Failure { error, next }) => {
+                    tracing::warn!(%error, "server");
+                    endpoint.failed();
+                    loads |= matches!(next, Next::Later(_));
+                    first = first.or(Some(error));
+                }
+            }
+        }
+        match first {
+            Some(_) if loads && patience > 0 => patience -= 1,
+            first => return Err(first.unwrap_or_else(|| RemoteError::Address(String::new()))),
+        }
+        tokio::time::sleep(LOADING_WAIT).await;
+    }
+}
+
+/// The chat template: the user's file, or what the server tells.
+fn template(options: &Options, server: &Server) -> Result<Option<String>, RemoteError> {
+    let Some(path) = &options.template else { return Ok(server.template.clone()) };
+    let read = std::fs::read_to_string(path);
+    let failed = |e: std::io::Error| RemoteError::Template { path: path.display().to_string(), reason: e.to_string() };
+    read.map(Some).map_err(failed)
+}
+
+/// Chooses the way to the model and who renders and reads; returns the name of the form too.
+fn planner(
+    options: &Options,
+    server: Server,
+    template: Option<String>,
+    place: String,
+) -> Result<(Planner, String), RemoteError> {
+    let broken = |e: dialect::DialectError| RemoteError::Dialect(e.to_string());
+    let own = template.as_deref().map(|t| dialect::for_template(t, None)).transpose().map_err(broken)?;
+    // What knows no form of its own is taught one, by a prompt that no server renders.
+    let own = own.filter(|dialect| dialect.name() != TAUGHT);
+    let parameters = server.parameters.unwrap_or(u64::MAX);
+    let suited = (options.suits)(server.architecture.as_deref().unwrap_or_default(), parameters);
+    let chosen = options.dialect.clone().or(suited);
+    let api = match (options.api, &template) {
+        (Some(Api::Completions), _) if server.raw().is_none() => return Err(RemoteError::NoCompletions(place)),
+        (Some(Api::Completions), None) => return Err(RemoteError::NoTemplate(place)),
+        (Some(api), _) => api,
+        (None, Some(_)) if server.raw().is_some() && chosen.is_some() => Api::Completions,
+        (None, _) => Api::Chat,
+    };
+    let text = template.as_deref().unwrap_or_default();
+    let read_as = options.dialect.as_deref().or(own.as_deref().map(|own| own.name())).unwrap_or(COMMON);
+    let reader = dialect::for_template(text, Some(read_as)).map_err(broken)?;
+    let json = dialect::for_template(text, Some(COMMON)).map_err(broken)?;
+    let (dialect, same_prompt, form) = match api {
+        Api::Chat => {
+            let same = own.is_some();
+            (own, same, "chat".into())
+        }
+        Api::Completions => {
+            let dialect = dialect::for_template(text, chosen.as_deref()).map_err(broken)?;
+            let form = dialect.name().to_owned();
+            (Some(dialect), false, form)
+        }
+    };
+    let render = RenderOptions {
+        bos_token: server.bos_token.clone(),
+        eos_token: server.eos_token.clone(),
+        now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
+        ..RenderOptions::default()
+    };
+    Ok((Planner { server, api, dialect, same_prompt, reader, json, render, refused: Refused::default() }, form))
+}
+
+/// A number that no other run has: what the standard library seeds its hash tables with.
+fn fresh_number() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

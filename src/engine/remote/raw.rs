@@ -1,0 +1,126 @@
+//! Raw completions: the prompt is rendered and the answer read by our own dialects, as for a model in this process.
+
+use serde_json::{Map, Value, json};
+
+use super::COMMON;
+use super::output::{Output, Plain};
+use super::plan::{Extra, Plan, Planner};
+use super::server::{Kind, Raw};
+use super::structure;
+use crate::dialect::Dialect;
+use crate::engine::{Constraint, EngineError, Request};
+
+/// The plan for a raw completion.
+///
+/// # Errors
+/// The conversation cannot be rendered.
+pub(super) fn plan(
+    planner: &Planner,
+    dialect: &dyn Dialect,
+    way: Raw,
+    request: &Request,
+    left: impl Fn(&str) -> usize,
+) -> Result<Plan, EngineError> {
+    let prompt = planner.render(dialect, request)?;
+    let plain = !request.prefix.is_empty() || matches!(request.constraint, Constraint::OneOf(_));
+    let mut output = match plain {
+        true => Output::new(Box::new(Plain), &[]),
+        false => Output::new(dialect.parser_after(&request.tools, &prompt), &request.tools),
+    };
+    let (mut body, mut uses) = (Map::new(), Vec::new());
+    let mut text = prompt.text + &request.prefix;
+    let structured = !planner.refused.has(Extra::Structure);
+    match &request.constraint {
+        Constraint::OneOf(texts) => {
+            if structured {
+                structure::one_of(planner.server.structure(), texts, &mut body);
+                uses.push(Extra::Structure);
+            }
+            output = output.one_of(texts);
+        }
+        Constraint::MustCall(specs) if !plain => {
+            // Begun, a call is finished by any model. What it may be is told best by a JSON schema, whatever the dialect's own
+            // form: a small model that is begun in a form taught by the prompt copies the placeholders of its manual.
+            let opening = opening(dialect, structured);
+            text.push_str(opening);
+            if structured {
+                output = Output::new(planner.json.parser(&request.tools), &request.tools);
+                structure::json_schema(planner.server.structure(), structure::call(specs), &mut body);
+                uses.push(Extra::Structure);
+            }
+            output = output.opened_by(opening).only(specs);
+        }
+        Constraint::Free | Constraint::Call(_) | Constraint::MustCall(_) => {}
+    }
+    let limit = match (request.max_tokens, way) {
+        (Some(limit), _) => Some(limit),
+        (None, Raw::Native) => None,
+        (None, Raw::OpenAi) => Some(left(&text)),
+    };
+    let path = fields(planner, way, request, &mut body, &mut uses, limit);
+    let bytes = text.len();
+    body.insert("prompt".into(), text.into());
+    planner.sampling(request, &mut body);
+    planner.stop(request, &mut body);
+    let output = output.stop(&request.stop);
+    Ok(Plan { path, body: Value::Object(body), uses, bytes, output, one_call: !plain })
+}
+
+/// What a demanded call begins with. Where no schema holds it, the white space behind the opening is the model's: tokens begin
+/// with it.
+fn opening(dialect: &dyn Dialect, structured: bool) -> &'static str {
+    match structured {
+        true if dialect.name() == COMMON => "<tool_call>\n",
+        true => "```json\n",
+        false => dialect.call_opening().trim_end(),
+    }
+}
+
+/// What else the two forms of the request have; returns its path.
+fn fields(
+    planner: &Planner,
+    way: Raw,
+    request: &Request,
+    body: &mut Map<String, Value>,
+    uses: &mut Vec<Extra>,
+    limit: Option<usize>,
+) -> &'static str {
+    let logprobs = request.logprobs && !planner.refused.has(Extra::Logprobs);
+    if logprobs {
+        uses.push(Extra::Logprobs);
+    }
+    let mut set = |name: &str, value: Value| body.insert(name.into(), value);
+    set("stream", true.into());
+    match way {
+        Raw::Native => {
+            set("cache_prompt", true.into());
+            set("return_progress", true.into());
+            if let Some(limit) = limit {
+                set("n_predict", limit.into());
+            }
+            if logprobs {
+                set("n_probs", 1.into());
+            }
+            "/completion"
+        }
+        Raw::OpenAi => {
+            set("model", planner.server.model.as_str().into());
+            set("stream_options", json!({"include_usage": true}));
+            if let Some(limit) = limit {
+                set("max_tokens", limit.into());
+            }
+            if logprobs {
+                set("logprobs", 1.into());
+            }
+            // The template has written the special tokens already, and some wire forms are made of them.
+            if planner.server.kind == Kind::Vllm {
+                set("add_special_tokens", false.into());
+                set("spaces_between_special_tokens", false.into());
+            }
+            if matches!(planner.server.kind, Kind::Vllm | Kind::SgLang) {
+                set("skip_special_tokens", (!request.stop.is_empty()).into());
+            }
+            "/v1/completions"
+        }
+    }
+}
