@@ -5,9 +5,24 @@ use std::path::{Path, PathBuf};
 
 /// What each part of the crate may name.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &["config", "dialect", "engine", "model", "permission", "sandbox", "session", "tool", "tui", "workspace"]),
+    (
+        "cli",
+        &[
+            "code",
+            "config",
+            "dialect",
+            "engine",
+            "model",
+            "permission",
+            "sandbox",
+            "session",
+            "tool",
+            "tui",
+            "workspace",
+        ],
+    ),
     ("tui", &["code", "dialect", "engine", "permission", "session", "tool", "workspace"]),
-    ("session", &["dialect", "engine", "permission", "sandbox", "tool", "workspace"]),
+    ("session", &["code", "dialect", "engine", "permission", "sandbox", "tool", "workspace"]),
     ("tool", &["code", "dialect", "permission", "sandbox", "workspace"]),
     ("engine", &["dialect", "model"]),
     ("model", &["config"]),

@@ -87,6 +87,15 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
 }
 
 fn prompt(given: Option<&str>) -> Result<String, Error> {
+    let text = given_or_piped(given)?;
+    if text.is_empty() {
+        return Err(Error::Usage("the prompt is empty; say what is to be done: moru exec \"…\"".into()));
+    }
+    Ok(text)
+}
+
+/// A request from the command line, or from standard input where that is asked for (`-`) or something is piped in.
+pub(super) fn given_or_piped(given: Option<&str>) -> Result<String, Error> {
     let mut text = match given {
         None if std::io::stdin().is_terminal() => String::new(),
         None | Some("-") => {
@@ -97,9 +106,6 @@ fn prompt(given: Option<&str>) -> Result<String, Error> {
         }
         Some(text) => text.to_owned(),
     };
-    if text.trim().is_empty() {
-        return Err(Error::Usage("the prompt is empty; say what is to be done: moru exec \"…\"".into()));
-    }
     text.truncate(text.trim_end().len());
     Ok(text)
 }

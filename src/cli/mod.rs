@@ -1,16 +1,20 @@
 //! The commands, one file each. Only this part of the program prints.
 
 mod bench;
+mod context;
 mod diff;
 mod doctor;
 mod exec;
 mod log;
 mod logging;
+mod map;
 mod model;
 mod pair;
 mod redo;
+mod refs;
 mod sessions;
 mod setup;
+mod symbols;
 mod undo;
 
 use std::path::PathBuf;
@@ -103,6 +107,14 @@ enum Command {
     Log(WithFolder<log::Args>),
     /// Show a change.
     Diff(WithFolder<diff::Args>),
+    /// Show what a request would be given to read.
+    Context(WithFolder<context::Args>),
+    /// Show the signatures of a file or folder.
+    Map(WithFolder<map::Args>),
+    /// Find definitions by name.
+    Symbols(WithFolder<symbols::Args>),
+    /// Find the uses of a name.
+    Refs(WithFolder<refs::Args>),
     /// List the sessions of this folder.
     Sessions(sessions::Args),
     /// Get, list and remove models.
@@ -185,6 +197,13 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Redo(args)) => Ok(redo::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
         Some(Command::Log(args)) => Ok(log::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
         Some(Command::Diff(args)) => Ok(diff::run(&args.own, &setup::workspace(&args.common, &dirs)?).map(done)?),
+        Some(Command::Context(args)) => context::run(&args.own, &setup::index(&args.common, &dirs)?.1).map(done),
+        Some(Command::Map(args)) => {
+            let (workspace, index) = setup::index(&args.common, &dirs)?;
+            map::run(&args.own, &index, &workspace).map(done)
+        }
+        Some(Command::Symbols(args)) => symbols::run(&args.own, &setup::index(&args.common, &dirs)?.1).map(done),
+        Some(Command::Refs(args)) => refs::run(&args.own, &setup::index(&args.common, &dirs)?.1).map(done),
         Some(Command::Sessions(args)) => sessions::run(&args, &dirs).map(done),
         Some(Command::Model(args)) => {
             let config = Config::load(&dirs, &std::env::current_dir().unwrap_or_default(), environment())?;

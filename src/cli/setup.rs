@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::doctor::SpeedTest;
 use super::{Common, Error};
+use crate::code::Index;
 use crate::config::{Config, Dirs, ServerApi};
 use crate::dialect::{Message, Role};
 use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
@@ -17,7 +18,7 @@ use crate::permission::Policy;
 use crate::sandbox::{self, Places, Sandbox};
 use crate::session::profile::Workflow;
 use crate::session::{Event, Log, Profile, Session, Settings, log, prompt, selftest};
-use crate::tool::{self, Registry};
+use crate::tool::{self, CodeIndex, Registry};
 use crate::workspace::{Options as WorkspaceOptions, Workspace};
 
 /// The folder to work on, absolute.
@@ -29,6 +30,14 @@ pub fn folder(common: &Common) -> Result<PathBuf, Error> {
 /// Opens the folder for commands that need no model.
 pub fn workspace(common: &Common, dirs: &Dirs) -> Result<Workspace, Error> {
     open(&folder(common)?, dirs, false)
+}
+
+/// Opens the folder and brings its index up to date.
+pub fn index(common: &Common, dirs: &Dirs) -> Result<(Workspace, Index), Error> {
+    let workspace = workspace(common, dirs)?;
+    let mut index = Index::open(workspace.root(), Some(tool::index_file(&dirs.cache, &workspace)));
+    tool::refresh(&mut index, &workspace);
+    Ok((workspace, index))
 }
 
 fn open(folder: &std::path::Path, dirs: &Dirs, dry_run: bool) -> Result<Workspace, Error> {
@@ -166,12 +175,13 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &*engine))];
     transcript.extend(log::transcript(&past));
     let turns = past.iter().filter(|e| matches!(e, Event::TurnStarted { .. })).count();
+    let index = Arc::new(CodeIndex::new(tool::index_file(&dirs.cache, &workspace)));
     let mut session = Session {
         engine,
         workspace,
         tools: Registry::new(tool::builtin()),
         profile: profile.clone(),
-        settings: settings(config, &profile, begin, Arc::new(sandbox)),
+        settings: settings(config, &profile, begin, Arc::new(sandbox), index),
         policy: Policy::new(config.mode),
         transcript,
         log,
@@ -188,7 +198,13 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     Ok(Ready { session, past, notices })
 }
 
-fn settings(config: &Config, profile: &Profile, begin: &Begin, sandbox: Arc<Sandbox>) -> Settings {
+fn settings(
+    config: &Config,
+    profile: &Profile,
+    begin: &Begin,
+    sandbox: Arc<Sandbox>,
+    index: Arc<CodeIndex>,
+) -> Settings {
     Settings {
         interactive: begin.interactive,
         check: config.check.clone(),
@@ -198,6 +214,7 @@ fn settings(config: &Config, profile: &Profile, begin: &Begin, sandbox: Arc<Sand
         max_steps: if config.max_steps == 0 { profile.max_steps } else { config.max_steps },
         command_timeout: Duration::from_secs(config.command_timeout),
         sandbox,
+        index,
     }
 }
 

@@ -1,8 +1,12 @@
 //! The languages whose syntax is known: one row each.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
+use tree_sitter::{Node, Query};
 use tree_sitter_language::LanguageFn;
+
+use Form::{Data, Loose, Program};
 
 /// A programming language.
 pub struct Language {
@@ -11,31 +15,96 @@ pub struct Language {
     /// Of its files, lower case, without the dot.
     pub extensions: &'static [&'static str],
     grammar: LanguageFn,
+    /// What of a tree is a definition or an import: `@definition.KIND` with its `@name`, `@container` for what only holds
+    /// definitions, `@parent` where the container stands elsewhere, `@doc`, `@import`. Empty for none.
+    query: &'static str,
+    pub(super) form: Form,
+    compiled: OnceLock<Option<Query>>,
+    /// What the leaves of its trees are, by the number of their kind.
+    leaves: OnceLock<Vec<Leaf>>,
 }
 
-/// All of them. To add one: its tree-sitter crate in `Cargo.toml`, its row here, a case in the tests of [`super::syntax`].
-pub static LANGUAGES: &[Language] = &[
-    Language { name: "C", extensions: &["c", "h"], grammar: tree_sitter_c::LANGUAGE },
-    Language {
-        name: "C++",
-        extensions: &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++"],
-        grammar: tree_sitter_cpp::LANGUAGE,
-    },
-    Language { name: "Go", extensions: &["go"], grammar: tree_sitter_go::LANGUAGE },
-    Language { name: "Java", extensions: &["java"], grammar: tree_sitter_java::LANGUAGE },
-    Language {
-        name: "JavaScript",
-        extensions: &["js", "mjs", "cjs", "jsx"],
-        grammar: tree_sitter_javascript::LANGUAGE,
-    },
-    Language { name: "Python", extensions: &["py", "pyi", "pyw"], grammar: tree_sitter_python::LANGUAGE },
-    Language { name: "Rust", extensions: &["rs"], grammar: tree_sitter_rust::LANGUAGE },
-    Language {
-        name: "TypeScript",
-        extensions: &["ts", "mts", "cts"],
-        grammar: tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
-    },
-    Language { name: "TSX", extensions: &["tsx"], grammar: tree_sitter_typescript::LANGUAGE_TSX },
+/// What texts of a language are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Program,
+    /// Settings and styles.
+    Data,
+    /// Of many dialects, or with templates in it: what its grammar takes for an error may be none.
+    Loose,
+}
+
+/// What a node of a tree is to the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaf {
+    /// Its children say more.
+    Inner,
+    Name,
+    Comment,
+    /// A string, or what stands for one, where it has no parts.
+    Literal,
+    /// Text inside a string, escapes included.
+    Text,
+    /// Punctuation, keywords, numbers.
+    Other,
+}
+
+/// A row of [`LANGUAGES`].
+const fn row(
+    name: &'static str,
+    extensions: &'static [&'static str],
+    grammar: LanguageFn,
+    query: &'static str,
+    form: Form,
+) -> Language {
+    Language { name, extensions, grammar, query, form, compiled: OnceLock::new(), leaves: OnceLock::new() }
+}
+
+/// All of them. To add one: its tree-sitter crate in `Cargo.toml`, its query in `queries/`, its row here, a case in the tests
+/// of [`super::syntax`] and of [`super::extract`].
+pub static LANGUAGES: [Language; 24] = [
+    row("C", &["c", "h"], tree_sitter_c::LANGUAGE, include_str!("queries/c.scm"), Program),
+    row(
+        "C++",
+        &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "cu", "cuh"],
+        tree_sitter_cpp::LANGUAGE,
+        include_str!("queries/cpp.scm"),
+        Program,
+    ),
+    row("Go", &["go"], tree_sitter_go::LANGUAGE, include_str!("queries/go.scm"), Program),
+    row("Java", &["java"], tree_sitter_java::LANGUAGE, include_str!("queries/java.scm"), Program),
+    row(
+        "JavaScript",
+        &["js", "mjs", "cjs", "jsx"],
+        tree_sitter_javascript::LANGUAGE,
+        include_str!("queries/javascript.scm"),
+        Program,
+    ),
+    row("Python", &["py", "pyi", "pyw"], tree_sitter_python::LANGUAGE, include_str!("queries/python.scm"), Program),
+    row("Rust", &["rs"], tree_sitter_rust::LANGUAGE, include_str!("queries/rust.scm"), Program),
+    row(
+        "TypeScript",
+        &["ts", "mts", "cts"],
+        tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
+        include_str!("queries/typescript.scm"),
+        Program,
+    ),
+    row("TSX", &["tsx"], tree_sitter_typescript::LANGUAGE_TSX, include_str!("queries/typescript.scm"), Program),
+    row("C#", &["cs"], tree_sitter_c_sharp::LANGUAGE, include_str!("queries/c-sharp.scm"), Program),
+    row("Ruby", &["rb", "rake", "gemspec"], tree_sitter_ruby::LANGUAGE, include_str!("queries/ruby.scm"), Program),
+    row("PHP", &["php"], tree_sitter_php::LANGUAGE_PHP, include_str!("queries/php.scm"), Program),
+    row("Bash", &["sh", "bash", "bats"], tree_sitter_bash::LANGUAGE, include_str!("queries/bash.scm"), Program),
+    row("Lua", &["lua"], tree_sitter_lua::LANGUAGE, include_str!("queries/lua.scm"), Program),
+    row("Kotlin", &["kt", "kts"], tree_sitter_kotlin_ng::LANGUAGE, include_str!("queries/kotlin.scm"), Program),
+    row("Swift", &["swift"], tree_sitter_swift::LANGUAGE, include_str!("queries/swift.scm"), Program),
+    row("Scala", &["scala", "sc"], tree_sitter_scala::LANGUAGE, include_str!("queries/scala.scm"), Program),
+    row("CSS", &["css"], tree_sitter_css::LANGUAGE, include_str!("queries/css.scm"), Data),
+    row("TOML", &["toml"], tree_sitter_toml_ng::LANGUAGE, include_str!("queries/toml.scm"), Data),
+    row("HTML", &["html", "htm"], tree_sitter_html::LANGUAGE, include_str!("queries/html.scm"), Loose),
+    row("JSON", &["json"], tree_sitter_json::LANGUAGE, include_str!("queries/json.scm"), Loose),
+    row("YAML", &["yaml", "yml"], tree_sitter_yaml::LANGUAGE, include_str!("queries/yaml.scm"), Loose),
+    row("Markdown", &["md", "markdown"], tree_sitter_md::LANGUAGE, include_str!("queries/markdown.scm"), Loose),
+    row("SQL", &["sql"], tree_sitter_sequel::LANGUAGE, include_str!("queries/sql.scm"), Loose),
 ];
 
 impl Language {
@@ -48,6 +117,66 @@ impl Language {
     /// Its grammar, as tree-sitter takes it.
     pub fn grammar(&self) -> tree_sitter::Language {
         self.grammar.into()
+    }
+
+    /// The language of a file, by its name and, where several share it, by its text.
+    pub(super) fn of_text(path: &Path, text: &str) -> Option<&'static Self> {
+        let language = Self::of(path)?;
+        let header = path.extension().is_some_and(|extension| extension == "h");
+        // Headers of C and C++ have the same name; only one of them has these.
+        let cpp = |line: &str| {
+            let begins = |word: &str| line.strip_prefix(word).is_some_and(|rest| rest.starts_with([' ', '<', ':']));
+            ["class", "namespace", "template", "public", "private", "using"].into_iter().any(begins)
+        };
+        if header && text.lines().any(|line| cpp(line.trim_start())) {
+            Self::of(Path::new("x.hpp"))
+        } else {
+            Some(language)
+        }
+    }
+
+    /// What a node is.
+    pub(super) fn leaf(&self, node: Node<'_>) -> Leaf {
+        let leaves = self.leaves.get_or_init(|| {
+            let grammar = self.grammar();
+            let count = u16::try_from(grammar.node_kind_count()).unwrap_or(u16::MAX);
+            (0..count)
+                .map(|id| leaf(grammar.node_kind_for_id(id).unwrap_or_default(), grammar.node_kind_is_named(id)))
+                .collect()
+        });
+        let leaf = leaves.get(usize::from(node.kind_id())).copied().unwrap_or(Leaf::Inner);
+        // These count whole; everything else by its innermost parts.
+        match leaf {
+            Leaf::Comment | Leaf::Text => leaf,
+            _ if node.child_count() > 0 => Leaf::Inner,
+            Leaf::Inner => Leaf::Other,
+            leaf => leaf,
+        }
+    }
+
+    /// Its query, compiled once; `None` where it has none.
+    pub(super) fn query(&self) -> Option<&Query> {
+        let compile = || {
+            let query = Query::new(&self.grammar(), self.query);
+            // It is part of the program, and a test compiles every one of them.
+            query.inspect_err(|error| tracing::error!(language = self.name, %error, "a query does not compile")).ok()
+        };
+        if self.query.is_empty() { None } else { self.compiled.get_or_init(compile).as_ref() }
+    }
+}
+
+/// What a leaf of this kind is: grammars differ in the words, not in the sense.
+fn leaf(kind: &str, named: bool) -> Leaf {
+    let one_of = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+    match () {
+        () if !named => Leaf::Other,
+        () if kind.contains("comment") => Leaf::Comment,
+        () if one_of(&["identifier", "constant", "_name", "word", "bare_key", "shorthand"]) || kind == "name" => {
+            Leaf::Name
+        }
+        () if one_of(&["_content", "fragment"]) => Leaf::Text,
+        () if one_of(&["string", "text", "char", "scalar", "attribute_value"]) => Leaf::Literal,
+        () => Leaf::Inner,
     }
 }
 
@@ -72,10 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn every_grammar_fits_the_library_and_no_extension_has_two() {
+    fn every_grammar_and_query_fits_the_library_and_no_extension_has_two() {
         let mut seen = std::collections::HashSet::new();
-        for language in LANGUAGES {
+        for language in &LANGUAGES {
             tree_sitter::Parser::new().set_language(&language.grammar()).unwrap();
+            if let Err(error) = Query::new(&language.grammar(), language.query) {
+                panic!("{}: {error}", language.name);
+            }
             assert!(language.extensions.iter().all(|extension| seen.insert(extension)), "{}", language.name);
         }
     }

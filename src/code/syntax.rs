@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use super::Language;
+use super::language::Form;
 
 /// After which parsing is given up; a file that takes longer is not judged.
 const TIME_LIMIT: Duration = Duration::from_millis(500);
@@ -43,7 +44,7 @@ impl fmt::Display for SyntaxError {
 
 /// The errors of `after` that `before` did not have, in the order of the text. None where the language is not known.
 pub fn new_errors(path: &Path, before: Option<&str>, after: &str) -> Vec<SyntaxError> {
-    let Some(language) = Language::of(path) else { return Vec::new() };
+    let Some(language) = Language::of(path).filter(|language| language.form != Form::Loose) else { return Vec::new() };
     let found = errors(language, after);
     if found.is_empty() {
         return found;
@@ -80,7 +81,7 @@ fn errors(language: &Language, text: &str) -> Vec<SyntaxError> {
 }
 
 /// Goes on after the current node, up where there is no sibling.
-fn next(cursor: &mut TreeCursor<'_>) -> bool {
+pub(super) fn next(cursor: &mut TreeCursor<'_>) -> bool {
     loop {
         if cursor.goto_next_sibling() {
             return true;
@@ -97,7 +98,8 @@ fn has_inner_error(node: Node<'_>) -> bool {
     node.children(&mut cursor).any(|child| child.has_error() || child.is_missing())
 }
 
-fn parse(language: &Language, text: &str) -> Option<Tree> {
+/// The tree of a text; `None` where parsing it takes too long.
+pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&language.grammar()).ok()?;
     let start = Instant::now();
@@ -168,6 +170,16 @@ mod tests {
             ("A.java", "class A { int f( { return 1; } }\n"),
             ("a.c", "int main(void) { return f(0; }\n"),
             ("a.cpp", "int f() { return g(0; }\n"),
+            ("a.cs", "class A { void F( { } }\n"),
+            ("a.rb", "def f(x\n  1\nend\n"),
+            ("a.php", "<?php f(1;\n"),
+            ("a.sh", "f() {\n  echo\n"),
+            ("a.lua", "f(1\n"),
+            ("a.kt", "fun f( { }\n"),
+            ("a.swift", "func f( { }\n"),
+            ("a.scala", "object A { def f( = 1 }\n"),
+            ("a.css", ".a { color: red\n.b { }\n"),
+            ("a.toml", "x = [1\n"),
         ] {
             assert!(!lines(path, None, text).is_empty(), "{path}");
         }

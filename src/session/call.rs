@@ -34,6 +34,7 @@ pub(super) fn context(session: &Session, cancel: &CancellationToken) -> Context 
         cancel: cancel.clone(),
         command_timeout: session.settings.command_timeout,
         sandbox: session.settings.sandbox.clone(),
+        index: session.settings.index.clone(),
         output_limit: session.engine.info().context * OUTPUT_SHARE / 100 * BYTES_PER_TOKEN,
     }
 }

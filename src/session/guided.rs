@@ -139,6 +139,7 @@ impl Turn<'_> {
         if !self.check_before().await? {
             return Ok(Some(Outcome::Interrupted));
         }
+        self.locate().await?;
         if let Some(outcome) = self.look().await? {
             return Ok(Some(outcome));
         }
@@ -354,7 +355,7 @@ fn write_call(path: &RelPath, content: &str) -> Call {
     Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }
 }
 
-fn is_test(path: &RelPath) -> bool {
+pub(super) fn is_test(path: &RelPath) -> bool {
     path.file_name().to_ascii_lowercase().contains("test")
 }
 

@@ -8,6 +8,7 @@ pub mod event;
 mod examples;
 mod failure;
 mod guided;
+mod locate;
 pub mod log;
 mod narrow;
 pub mod profile;
@@ -28,7 +29,7 @@ use crate::dialect::{Message, ToolSpec};
 use crate::engine::Engine;
 use crate::permission::{Decision, Mode, Policy};
 use crate::sandbox::Sandbox;
-use crate::tool::Registry;
+use crate::tool::{CodeIndex, Registry};
 use crate::workspace::Workspace;
 pub use event::{Change, Channel, Event, Outcome};
 pub use log::Log;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub command_timeout: Duration,
     /// What commands may reach.
     pub sandbox: Arc<Sandbox>,
+    /// The index of the workspace.
+    pub index: Arc<CodeIndex>,
 }
 
 /// What a session is made of.

@@ -26,7 +26,17 @@ macro_rules! prompts {
     };
 }
 
-prompts!["system", "intent", "which-file", "change-whole", "change-part", "check-before", "check-failed", "compacted"];
+prompts![
+    "system",
+    "intent",
+    "located",
+    "which-file",
+    "change-whole",
+    "change-part",
+    "check-before",
+    "check-failed",
+    "compacted"
+];
 
 /// A prompt by name, with `{placeholders}` filled in.
 pub fn text(workspace: &Workspace, name: &str, fill: &[(&str, &str)]) -> String {

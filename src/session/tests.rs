@@ -57,6 +57,7 @@ fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
             max_steps: 8,
             command_timeout: Duration::from_secs(20),
             sandbox: Arc::new(Sandbox::off()),
+            index: Arc::default(),
         },
         profile,
         policy: Policy::new(Mode::Yes),

@@ -3,13 +3,17 @@
 mod args;
 mod change;
 mod edit;
+mod index;
 mod list;
 pub mod manifest;
+mod outline;
 mod paths;
 mod read;
+mod references;
 mod registry;
 mod run;
 mod search;
+mod symbol;
 mod write;
 
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::permission::Permission;
 use crate::sandbox::Sandbox;
 use crate::workspace::{Applied, Patch, Workspace};
+pub use index::{CodeIndex, index_file, refresh};
 pub use manifest::Manifest;
 pub use registry::{Registry, builtin};
 
@@ -39,6 +44,8 @@ pub struct Context {
     pub command_timeout: Duration,
     /// What commands may reach.
     pub sandbox: Arc<Sandbox>,
+    /// The workspace's index.
+    pub index: Arc<CodeIndex>,
     /// Bound of an observation's text, in bytes: a share of the model's context.
     pub output_limit: usize,
 }

@@ -1,14 +1,18 @@
-//! `read`: a file's lines, numbered.
+//! `read`: a file's lines, or those of a symbol, numbered.
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
+use crate::code::{Definition, definitions};
 use crate::permission::{Class, Permission};
 use crate::workspace::Patch;
 
 /// Longer lines are cut: they are data or minified code.
 const LONGEST_LINE: usize = 1000;
+
+/// Names that are suggested where a symbol is not there.
+const SUGGESTED: usize = 5;
 
 /// The tool.
 pub(super) struct Read(Manifest);
@@ -18,6 +22,7 @@ struct Arguments {
     path: String,
     start: Option<i64>,
     end: Option<i64>,
+    symbol: Option<String>,
 }
 
 impl Read {
@@ -32,10 +37,11 @@ impl Tool for Read {
     }
 
     fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { path, start, end } = args::parse(&self.0, args)?;
-        let lines = match (start, end) {
-            (None, None) => String::new(),
-            (start, end) => format!(" {}-{}", start.unwrap_or(1), end.map(|n| n.to_string()).unwrap_or_default()),
+        let Arguments { path, start, end, symbol } = args::parse(&self.0, args)?;
+        let lines = match (symbol, start, end) {
+            (Some(symbol), ..) => format!(" {symbol}"),
+            (None, None, None) => String::new(),
+            (None, start, end) => format!(" {}-{}", start.unwrap_or(1), end.map(|n| n.to_string()).unwrap_or_default()),
         };
         Ok(Permission { class: Class::Read, summary: format!("{path}{lines}"), diff: None }.into())
     }
@@ -64,23 +70,47 @@ fn read(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError> {
     if lines.is_empty() {
         return Ok(Observation::count(format!("`{}` is empty.", path.as_str()), 0, "lines"));
     }
-    let first = usize::try_from(arguments.start.unwrap_or(1)).unwrap_or(1).max(1);
-    let last = arguments.end.map_or(lines.len(), |end| usize::try_from(end).unwrap_or(0)).min(lines.len());
+    let (mut note, mut range) = (String::new(), (arguments.start, arguments.end));
+    if let Some(symbol) = arguments.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty()) {
+        match lines_of(symbol, path.as_str(), &file.text) {
+            Ok((first, last)) => range = (Some(first.into()), Some(last.into())),
+            // What was asked for first is the file.
+            Err(missing) => note = missing,
+        }
+    }
+    let first = usize::try_from(range.0.unwrap_or(1)).unwrap_or(1).max(1);
+    let last = range.1.map_or(lines.len(), |end| usize::try_from(end).unwrap_or(0));
+    let last = last.min(lines.len());
     if first > lines.len() {
         return Err(ToolError(format!("`{}` has only {} lines.", path.as_str(), lines.len())));
     }
     if last < first {
         return Err(ToolError(format!("`end` must not be smaller than `start`, which is {first}.")));
     }
-    let (text, shown) = numbered(&lines, first, last, cx.output_limit);
-    Ok(Observation::count(text, shown, "lines"))
+    let (text, shown) = numbered(&lines, first, last, cx.output_limit.saturating_sub(note.len()));
+    Ok(Observation::count(note + &text, shown, "lines"))
+}
+
+/// First and last line of a symbol, given by its name or with what it stands in; or a line that says that there is none.
+fn lines_of(symbol: &str, path: &str, text: &str) -> Result<(u32, u32), String> {
+    let wanted = symbol.trim_end_matches("()").replace("::", ".");
+    let definitions = definitions(path, text);
+    let exact = definitions.iter().find(|d| d.name == wanted || d.qualified() == wanted);
+    let ending = || definitions.iter().find(|d| d.qualified().ends_with(&format!(".{wanted}")));
+    exact.or_else(ending).map(|found| (found.start, found.end)).ok_or_else(|| {
+        let mut names: Vec<String> = definitions.iter().map(Definition::qualified).collect();
+        names.sort_by(|a, b| strsim::jaro_winkler(b, symbol).total_cmp(&strsim::jaro_winkler(a, symbol)));
+        names.truncate(SUGGESTED);
+        let hint = if names.is_empty() { String::new() } else { format!(" It defines {}.", names.join(", ")) };
+        format!("`{path}` defines no `{symbol}`.{hint} The whole file:\n")
+    })
 }
 
 /// Lines `first` to `last`, as far as they fit into `limit` bytes, at least one; and their number.
 ///
 /// The bar after the number costs one token and leaves the line's own indentation to be read as it stands in the file; a tab
 /// or spaces would melt with it.
-fn numbered(lines: &[&str], first: usize, last: usize, limit: usize) -> (String, usize) {
+pub(super) fn numbered(lines: &[&str], first: usize, last: usize, limit: usize) -> (String, usize) {
     // For the line that says how to go on.
     let room = limit.saturating_sub(80);
     let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Tool, ToolError, edit, list, read, run, search, write};
+use super::{Tool, ToolError, edit, list, outline, read, references, run, search, symbol, write};
 use crate::dialect::ToolSpec;
 
 /// The tools that come with Moru, in the order in which prompts name them.
@@ -11,6 +11,9 @@ pub fn builtin() -> Vec<Arc<dyn Tool>> {
         Arc::new(read::Read::new()),
         Arc::new(list::List::new()),
         Arc::new(search::Search::new()),
+        Arc::new(outline::Outline::new()),
+        Arc::new(symbol::Symbol::new()),
+        Arc::new(references::References::new()),
         Arc::new(edit::Edit::new()),
         Arc::new(write::Write::new()),
         Arc::new(run::Run::new()),
@@ -72,14 +75,17 @@ mod tests {
             assert!(registry.get(name).is_ok(), "{name}");
         }
         let error = registry.get("grep").map(|_| ()).unwrap_err();
-        assert_eq!(error.0, "There is no tool `grep`. The tools are: read, list, search, edit, write, run.");
+        assert_eq!(
+            error.0,
+            "There is no tool `grep`. The tools are: read, list, search, outline, symbol, references, edit, write, run."
+        );
     }
 
     #[test]
     fn a_later_tool_stands_in_for_an_earlier_one() {
         let mut tools = builtin();
         tools.push(Arc::new(read::Read::new()));
-        assert_eq!(Registry::new(tools).iter().count(), 6);
+        assert_eq!(Registry::new(tools).iter().count(), 9);
     }
 
     /// Each token of it is paid for in every session; a token of such JSON has between three and four bytes. Annotations count
@@ -87,11 +93,13 @@ mod tests {
     #[test]
     fn the_prompt_stays_small() {
         let specs = Registry::new(builtin()).specs();
-        let size: usize = specs
-            .iter()
-            .map(|spec| serde_json::json!({ "type": "function", "function": spec }).to_string().len())
-            .sum();
-        assert!(size <= 1700, "{size} bytes");
+        let size = |names: &[&str]| -> usize {
+            let chosen = specs.iter().filter(|spec| names.is_empty() || names.contains(&spec.name.as_str()));
+            chosen.map(|spec| serde_json::json!({ "type": "function", "function": spec }).to_string().len()).sum()
+        };
+        let small = size(&["read", "list", "search", "edit", "write", "run"]);
+        assert!(small <= 1800, "{small} bytes for small models");
+        assert!(size(&[]) <= 3000, "{} bytes for all", size(&[]));
         assert!(specs.iter().all(|spec| spec.description.lines().count() <= 2));
     }
 }

@@ -9,6 +9,7 @@ use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use serde::Deserialize;
 
 use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
+use crate::code::{Definition, definitions};
 use crate::permission::{Class, Permission};
 use crate::workspace::{Patch, RelPath};
 
@@ -71,7 +72,7 @@ fn search(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError>
         let mut found = Vec::new();
         // A file that has gone or may not be read is passed over, as one that does not match is.
         let _ = scan(&mut searcher, &matcher, file, cx, &mut found);
-        report.add(file.as_str(), &found);
+        report.add(file.as_str(), &found, || symbols(file, cx));
         if report.matches >= MOST {
             break;
         }
@@ -108,6 +109,11 @@ fn scan(
     } else {
         searcher.search_path(matcher, cx.workspace.root().join(file.as_str()), sink)
     }
+}
+
+/// What a file defines; nothing where it cannot be read.
+fn symbols(file: &RelPath, cx: &Context) -> Vec<Definition> {
+    cx.workspace.read(file).map(|text| definitions(file.as_str(), &text.text)).unwrap_or_default()
 }
 
 /// The files at or below `path`.
@@ -169,21 +175,35 @@ impl Report {
         Self { text: String::new(), limit: limit.saturating_sub(100), matches: 0, files: 0, hidden: 0 }
     }
 
-    fn add(&mut self, file: &str, found: &[(u64, String)]) {
+    /// Adds a file's matches; what it defines is asked for only where a match is shown.
+    fn add(&mut self, file: &str, found: &[(u64, String)], symbols: impl FnOnce() -> Vec<Definition>) {
         if found.is_empty() {
             return;
         }
         self.files += 1;
         self.matches += found.len();
-        let mut head = Some(format!("{file}\n"));
+        if self.hidden > 0 {
+            self.hidden += found.len();
+            return;
+        }
+        let symbols = symbols();
+        let (mut head, mut within) = (Some(format!("{file}\n")), None);
         for (number, line) in found {
-            let size = head.as_ref().map_or(0, String::len) + line.len() + 8;
+            let symbol = enclosing(&symbols, *number);
+            // A line that begins a definition says by itself where it is.
+            let own = symbol.is_some_and(|d| u64::from(d.line) == *number);
+            let mark = match symbol {
+                _ if own || symbol == within => String::new(),
+                Some(definition) => format!("in {}:\n", definition.qualified()),
+                None => "at the top:\n".to_owned(),
+            };
+            let size = head.as_ref().map_or(0, String::len) + mark.len() + line.len() + 8;
             if self.hidden > 0 || (!self.text.is_empty() && self.text.len() + size > self.limit) {
                 self.hidden += 1;
                 continue;
             }
-            self.text.push_str(&head.take().unwrap_or_default());
-            let _ = writeln!(self.text, "{number}|{line}");
+            within = if own { None } else { symbol };
+            let _ = writeln!(self.text, "{}{mark}{number}|{line}", head.take().unwrap_or_default());
         }
     }
 
@@ -204,6 +224,12 @@ impl Report {
         self.text.truncate(self.text.trim_end().len());
         Some(self.text)
     }
+}
+
+/// The innermost definition around a line.
+fn enclosing(symbols: &[Definition], line: u64) -> Option<&Definition> {
+    let around = symbols.iter().filter(|d| u64::from(d.start) <= line && line <= u64::from(d.end));
+    around.min_by_key(|d| d.end - d.start)
 }
 
 #[cfg(test)]
@@ -238,15 +264,20 @@ mod tests {
     #[test]
     fn matches_are_grouped_and_bounded() {
         let mut report = Report::new(1000);
-        report.add("a.py", &[(1, "x = 1".into()), (12, "x = 2".into())]);
-        report.add("none.py", &[]);
-        report.add("b.py", &[(3, "x".into())]);
-        assert_eq!(report.finish(3).as_deref(), Some("a.py\n1|x = 1\n12|x = 2\nb.py\n3|x"));
+        let symbols = || definitions("b.py", "def f():\n    if y:\n        x\n    x\n\nx\n");
+        report.add("a.py", &[(1, "x = 1".into()), (12, "x = 2".into())], Vec::new);
+        report.add("none.py", &[], Vec::new);
+        report.add("b.py", &[(1, "def f():".into()), (3, "x".into()), (4, "x".into()), (6, "x".into())], symbols);
+        let text = report.finish(3);
+        assert_eq!(
+            text.as_deref(),
+            Some("a.py\n1|x = 1\n12|x = 2\nb.py\n1|def f():\nin f:\n3|x\n4|x\nat the top:\n6|x")
+        );
 
         let mut report = Report::new(130);
         let many: Vec<(u64, String)> = (1..=9).map(|n| (n, "text".into())).collect();
-        report.add("a.py", &many);
-        report.add("b.py", &many);
+        report.add("a.py", &many, Vec::new);
+        report.add("b.py", &many, Vec::new);
         let text = report.finish(2).unwrap();
         assert_eq!(text, "a.py\n1|text\n2|text\n[16 more of 18 matches in 2 files; narrow the pattern or give a path]");
         assert_eq!(Report::new(100).finish(1), None);

@@ -34,6 +34,7 @@ fn open(files: &[(&str, &str)], dry_run: bool) -> Fixture {
         cancel: CancellationToken::new(),
         command_timeout: Duration::from_secs(60),
         sandbox: Arc::new(Sandbox::off()),
+        index: Arc::default(),
         output_limit: 4000,
     };
     Fixture { folder, _state: state, cx }
@@ -110,7 +111,11 @@ async fn files_are_read_listed_and_searched() {
         ("search", json!({ "pattern": "nothing" }), "No match in 5 files."),
         ("Search", json!({ "pattern": "print", "path": "out/sum.py" }), "out/sum.py\n5|print(add(1, 2))"),
         ("read", json!({}), "error: read needs `path`."),
-        ("look", json!({}), "error: There is no tool `look`. The tools are: read, list, search, edit, write, run."),
+        (
+            "look",
+            json!({}),
+            "error: There is no tool `look`. The tools are: read, list, search, outline, symbol, references, edit, write, run.",
+        ),
     ] {
         assert_eq!(fixture.told(tool, args.clone()).await, expected, "{tool} {args}");
     }
@@ -123,6 +128,58 @@ async fn files_are_read_listed_and_searched() {
         let told = fixture.told("read", args).await;
         assert!(told.starts_with("error: ") && words.iter().all(|word| told.contains(word)), "{told}");
     }
+}
+
+#[tokio::test]
+async fn symbols_are_shown_by_name() {
+    let fixture = fixture(&[
+        ("src/sum.py", "class Sum:\n    \"\"\"Adds.\"\"\"\n\n    def add(self, a):\n        return a\n"),
+        ("main.py", "from sum import Sum\n\n\ndef main():\n    Sum().add(1)\n"),
+        ("notes.txt", "nothing\n"),
+    ]);
+    for (tool, args, expected) in [
+        ("outline", json!({ "path": "src/sum.py" }), "1-5| class Sum\n4-5|   def add(self, a)"),
+        ("outline", json!({}), "main.py\n4-5| def main()\nsrc/sum.py\n1-5| class Sum\n4-5|   def add(self, a)"),
+        ("outline", json!({ "path": "notes.txt" }), "No definition is known in `notes.txt`. Call read to see it."),
+        (
+            "symbol",
+            json!({ "name": "Sum.add" }),
+            "src/sum.py:4-5 def add(self, a)\n4|    def add(self, a):\n5|        return a",
+        ),
+        (
+            "symbol",
+            json!({ "name": "main", "callees": true }),
+            "main.py:4-5 def main()\n4|def main():\n5|    Sum().add(1)\nuses:\nsrc/sum.py:1-5 class Sum\nsrc/sum.py:4-5 def add(self, a)",
+        ),
+        (
+            "symbol",
+            json!({ "name": "add", "callers": "true" }),
+            "src/sum.py:4-5 def add(self, a)\n4|    def add(self, a):\n5|        return a\nused by:\nmain.py\n5|    Sum().add(1)  (in main)",
+        ),
+        (
+            "symbol",
+            json!({ "name": "ad" }),
+            "error: Nothing called `ad` is defined here. There are: Sum.add in src/sum.py.",
+        ),
+        ("references", json!({ "name": "Sum" }), "main.py\n1|from sum import Sum\n5|    Sum().add(1)  (in main)"),
+        ("references", json!({ "name": "none" }), "Nothing uses `none`. Call search for other texts."),
+        ("read", json!({ "path": "src/sum.py", "symbol": "add()" }), "4|    def add(self, a):\n5|        return a"),
+        (
+            "read",
+            json!({ "path": "main.py", "symbol": "sub" }),
+            "`main.py` defines no `sub`. It defines main. The whole file:\n1|from sum import Sum\n2|\n3|\n4|def main():\n5|    Sum().add(1)",
+        ),
+        ("search", json!({ "pattern": "return" }), "src/sum.py\nin Sum.add:\n5|        return a"),
+    ] {
+        assert_eq!(fixture.told(tool, args.clone()).await, expected, "{tool} {args}");
+    }
+    // The index follows what changes.
+    fs::write(fixture.folder.path().join("main.py"), "def add(): pass\n").unwrap();
+    assert_eq!(
+        fixture.told("references", json!({ "name": "Sum" })).await,
+        "Nothing uses `Sum`. Call search for other texts."
+    );
+    assert!(fixture.told("symbol", json!({ "name": "add" })).await.contains("main.py:1-1"));
 }
 
 #[tokio::test]
@@ -235,7 +292,7 @@ async fn a_command_that_does_not_end_is_told_with_its_output() {
 async fn a_dry_run_edits_in_memory_and_runs_nothing() {
     let fixture = open(&[("sum.py", SUM)], true);
     fixture.call("edit", json!({ "path": "sum.py", "old": "a - b", "new": "a + b" })).await.unwrap();
-    assert_eq!(fixture.told("search", json!({ "pattern": "return" })).await, "sum.py\n2|    return a + b");
+    assert_eq!(fixture.told("search", json!({ "pattern": "return" })).await, "sum.py\nin add:\n2|    return a + b");
     assert_eq!(fixture.told("read", json!({ "path": "sum.py", "start": 2, "end": 2 })).await, "2|    return a + b");
     let told = fixture.told("run", json!({ "command": "touch x" })).await;
     assert!(told.starts_with("error: Commands are not run now"), "{told}");

@@ -169,6 +169,11 @@ impl Workspace {
         walk::files(self, limit)
     }
 
+    /// Files as a dry run left them in memory.
+    pub fn unwritten(&self) -> Vec<RelPath> {
+        self.disk.overlay().into_iter().filter(|(_, node)| node.is_some()).map(|(path, _)| path).collect()
+    }
+
     /// Makes a patch of an edit.
     ///
     /// # Errors

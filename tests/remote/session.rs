@@ -62,6 +62,7 @@ async fn the_session_says_so_and_goes_on() {
             max_steps: 8,
             command_timeout: Duration::from_secs(20),
             sandbox: Arc::new(Sandbox::off()),
+            index: Arc::default(),
         },
         policy: Policy::new(Mode::Yes),
         transcript: vec![Message::new(Role::System, "system")],

@@ -1,0 +1,368 @@
+//! What a file defines, names, imports and says.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+use tree_sitter::{Node, QueryCursor, StreamingIterator, Tree};
+
+use super::definition::{Definition, Kind};
+use super::language::{Form, Leaf};
+use super::words::{Term, Words, name_term};
+use super::{Language, syntax};
+
+/// Characters of a signature or a doc line that are kept.
+const LONGEST: usize = 160;
+
+/// Where the words of a file stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Path,
+    /// Names that it defines.
+    Defined,
+    /// Names that it uses.
+    Used,
+    /// Comments, and all of a file that is no code.
+    Prose,
+    Literal,
+}
+
+/// Their number.
+pub(super) const FIELDS: usize = 5;
+
+/// Everything that the index keeps of a file.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// In the order of the text.
+    pub definitions: Vec<Definition>,
+    /// Lines of the uses of names, sorted by term.
+    pub references: Vec<(Term, Vec<u32>)>,
+    pub imports: Vec<String>,
+    /// How often each word stands in each field; saturates.
+    pub bag: FxHashMap<Term, [u8; FIELDS]>,
+    pub lines: u32,
+}
+
+impl Facts {
+    fn count(&mut self, words: &mut Words, field: Field, text: &str) {
+        words.terms(text, &mut |term| {
+            let count = &mut self.bag.entry(term).or_default()[field as usize];
+            *count = count.saturating_add(1);
+        });
+    }
+}
+
+/// Reads a file's text. What is no program, or takes too long to parse, is prose.
+pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
+    let mut facts = Facts { lines: u32::try_from(text.lines().count()).unwrap_or(u32::MAX), ..Facts::default() };
+    facts.count(words, Field::Path, path);
+    let language = Language::of_text(Path::new(path), text);
+    let tree = language.and_then(|language| Some((language, syntax::parse(language, text)?)));
+    match tree {
+        Some((language, tree)) => read_tree(language, &tree, text, words, &mut facts),
+        None => facts.count(words, Field::Prose, text),
+    }
+    facts
+}
+
+fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, facts: &mut Facts) {
+    let mut found = Captured::of(language, tree, text);
+    let leaves = match language.form {
+        // Sentences more than anything else, and their leaves are not words.
+        Form::Loose => {
+            facts.count(words, Field::Prose, text);
+            Leaves::default()
+        }
+        Form::Program | Form::Data => Leaves::of(language, tree, text, &found, words, facts),
+    };
+    facts.references = leaves.references;
+    facts.imports = std::mem::take(&mut found.imports);
+    for name in &found.items {
+        facts.count(words, Field::Defined, name.name);
+    }
+    facts.definitions = found.definitions(text, &leaves.comment_rows);
+}
+
+/// A definition or a container as the query found it.
+struct Item<'t> {
+    name: &'t str,
+    /// `None` for what only holds definitions.
+    kind: Option<Kind>,
+    node: Node<'t>,
+    name_node: Node<'t>,
+    parent: Option<&'t str>,
+}
+
+/// What the language's query finds in a tree.
+#[derive(Default)]
+struct Captured<'t> {
+    /// Outer ones first.
+    items: Vec<Item<'t>>,
+    imports: Vec<String>,
+    /// Documentation that stands inside of what it documents, by its first byte.
+    docs: Vec<Node<'t>>,
+}
+
+impl<'t> Captured<'t> {
+    fn of(language: &Language, tree: &'t Tree, text: &'t str) -> Self {
+        let mut found = Self::default();
+        let Some(query) = language.query() else { return found };
+        let names = query.capture_names();
+        let mut best: HashMap<usize, (usize, Item<'t>)> = HashMap::new();
+        let mut cursor = QueryCursor::new();
+        let mut matches = cursor.matches(query, tree.root_node(), text.as_bytes());
+        while let Some(found_match) = matches.next() {
+            let (mut name_node, mut item, mut parent) = (None, None, None);
+            for capture in found_match.captures() {
+                let node = capture.node;
+                match names[capture.index as usize] {
+                    "name" => name_node = Some(node),
+                    "parent" => parent = text.get(node.byte_range()),
+                    "doc" => found.docs.push(node),
+                    "import" => found.imports.extend(text.get(node.byte_range()).map(|name| unquote(name).to_owned())),
+                    "container" => item = Some((None, node)),
+                    other => {
+                        let kind = other.strip_prefix("definition.").and_then(Kind::named);
+                        item = item.or(kind.map(|kind| (Some(kind), node)));
+                    }
+                }
+            }
+            let (Some(name_node), Some((kind, node))) = (name_node, item) else { continue };
+            let Some(name) = text.get(name_node.byte_range()).filter(|name| !matches!(*name, "" | "_")) else {
+                continue;
+            };
+            let item = Item { name, kind, node, name_node, parent };
+            // One thing may fit several patterns; the first of them is the most precise.
+            let rank = found_match.pattern_index;
+            match best.entry(name_node.start_byte()) {
+                std::collections::hash_map::Entry::Occupied(known) if known.get().0 <= rank => {}
+                entry => {
+                    entry.insert_entry((rank, item));
+                }
+            }
+        }
+        found.docs.sort_by_key(Node::start_byte);
+        found.items = best.into_values().map(|(_, item)| item).collect();
+        let order =
+            |item: &Item<'_>| (item.node.start_byte(), usize::MAX - item.node.end_byte(), item.name_node.start_byte());
+        found.items.sort_by_key(order);
+        found
+    }
+
+    /// The items as definitions, each with what it stands in.
+    fn definitions(self, text: &str, comment_rows: &HashSet<usize>) -> Vec<Definition> {
+        let lines: Vec<&str> = text.lines().collect();
+        let mut definitions: Vec<Definition> = Vec::with_capacity(self.items.len());
+        // What is open at the present item: its end, its name, its kind, its index as a definition.
+        let mut open: Vec<(usize, String, Option<Kind>, Option<u32>)> = Vec::new();
+        for item in &self.items {
+            while open.last().is_some_and(|(end, ..)| *end <= item.node.start_byte()) {
+                open.pop();
+            }
+            let (own, name) = item.qualifier();
+            let outer = open.iter().map(|(_, name, ..)| name.as_str());
+            let scope: Vec<&str> = outer.chain(own.as_deref()).collect();
+            let scope = scope.join(".");
+            let index = u32::try_from(definitions.len()).ok();
+            let entry = (item.node.end_byte(), name.clone(), item.kind, index.filter(|_| item.kind.is_some()));
+            if let Some(kind) = item.kind {
+                let in_type =
+                    own.is_some() || open.last().is_some_and(|(_, _, kind, _)| kind.is_none_or(Kind::has_methods));
+                let kind = if kind == Kind::Function && in_type { Kind::Method } else { kind };
+                let row = item.node.start_position().row;
+                let start = first_row(&lines, comment_rows, row);
+                definitions.push(Definition {
+                    kind,
+                    scope,
+                    signature: item.signature(text),
+                    doc: self.doc(item, text).unwrap_or_else(|| comment_line(&lines, comment_rows, start, row)),
+                    line: number(item.name_node.start_position().row),
+                    start: number(start),
+                    end: number(last_row(item.node)),
+                    parent: open.iter().rev().find_map(|(.., index)| *index),
+                    name,
+                });
+            }
+            open.push(entry);
+        }
+        definitions
+    }
+
+    /// The documentation inside of an item.
+    fn doc(&self, item: &Item<'_>, text: &str) -> Option<String> {
+        let after = self.docs.partition_point(|doc| doc.start_byte() < item.name_node.end_byte());
+        let doc = self.docs.get(after).filter(|doc| doc.end_byte() <= item.node.end_byte())?;
+        // The next one may belong to something inside.
+        let body = item.node.child_by_field_name("body")?;
+        let line = first_line(text.get(doc.byte_range())?);
+        (doc.start_byte() < body.start_byte() + 8).then(|| shorten(line))
+    }
+}
+
+impl Item<'_> {
+    /// What its own name says of its scope (`A::b`), and the rest.
+    fn qualifier(&self) -> (Option<String>, String) {
+        if self.kind == Some(Kind::Section) {
+            return (None, shorten(&self.name.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+        let name = without_arguments(self.name.trim_matches(['"', '\'', '`']));
+        match name.rsplit_once("::") {
+            Some((scope, name)) if !scope.is_empty() => (Some(scope.to_owned()), shorten(name)),
+            _ => (self.parent.map(str::to_owned), shorten(&name)),
+        }
+    }
+
+    /// From its beginning to its body, on one line.
+    fn signature(&self, text: &str) -> String {
+        let name_end = self.name_node.end_byte();
+        let value = self.node.child_by_field_name("value").unwrap_or(self.node);
+        let body = self.node.child_by_field_name("body").or_else(|| value.child_by_field_name("body"));
+        let line_end = text.get(name_end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| name_end + at);
+        let end = body.map(|body| body.start_byte()).filter(|at| *at >= name_end).unwrap_or(line_end);
+        let mut begin = self.node.start_byte();
+        if text.get(begin..).is_some_and(|text| text.starts_with('@')) {
+            begin =
+                text.get(..self.name_node.start_byte()).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        }
+        let raw = text.get(begin..end.min(self.node.end_byte().max(name_end))).unwrap_or(self.name);
+        let line = raw.split_whitespace().collect::<Vec<_>>().join(" ");
+        shorten(without_opening(&line))
+    }
+}
+
+/// What the leaves of a tree say.
+#[derive(Default)]
+struct Leaves {
+    references: Vec<(Term, Vec<u32>)>,
+    comment_rows: HashSet<usize>,
+}
+
+impl Leaves {
+    fn of(
+        language: &Language,
+        tree: &Tree,
+        text: &str,
+        captured: &Captured<'_>,
+        words: &mut Words,
+        facts: &mut Facts,
+    ) -> Self {
+        let names: HashSet<usize> =
+            captured.items.iter().filter(|i| i.kind.is_some()).map(|i| i.name_node.id()).collect();
+        let docs: HashSet<usize> = captured.docs.iter().map(Node::id).collect();
+        let mut uses: FxHashMap<Term, Vec<u32>> = FxHashMap::default();
+        let mut comment_rows = HashSet::new();
+        let mut cursor = tree.walk();
+        loop {
+            let node = cursor.node();
+            let leaf = language.leaf(node);
+            if leaf != Leaf::Inner
+                && let Some(part) = text.get(node.byte_range())
+            {
+                match leaf {
+                    Leaf::Comment => {
+                        comment_rows.extend(node.start_position().row..=last_row(node));
+                        facts.count(words, Field::Prose, part);
+                    }
+                    Leaf::Literal | Leaf::Text if docs.contains(&node.id()) => facts.count(words, Field::Prose, part),
+                    Leaf::Literal | Leaf::Text => facts.count(words, Field::Literal, part),
+                    Leaf::Name if !names.contains(&node.id()) => {
+                        facts.count(words, Field::Used, part);
+                        let lines = uses.entry(name_term(part)).or_default();
+                        let line = number(node.start_position().row);
+                        if lines.last() != Some(&line) {
+                            lines.push(line);
+                        }
+                    }
+                    Leaf::Name | Leaf::Inner | Leaf::Other => {}
+                }
+            }
+            let descend = leaf == Leaf::Inner && cursor.goto_first_child();
+            if !descend && !syntax::next(&mut cursor) {
+                break;
+            }
+        }
+        let mut references: Vec<(Term, Vec<u32>)> = uses.into_iter().collect();
+        references.sort_unstable();
+        Self { references, comment_rows }
+    }
+}
+
+/// A head without what opens its body.
+fn without_opening(line: &str) -> &str {
+    let cut =
+        |line: &'_ str| ["=>", "{", ":", "="].iter().find_map(|end| line.strip_suffix(end)).map(|l| l.trim_end().len());
+    let mut end = line.trim_end().len();
+    while let Some(shorter) = cut(&line[..end]) {
+        end = shorter;
+    }
+    &line[..end]
+}
+
+/// A name on one line and without the arguments of templates in it: `A<int>::b` is `A::b`.
+fn without_arguments(name: &str) -> String {
+    let mut depth = 0_usize;
+    let operator = name.contains("operator");
+    let kept = name.chars().filter(|c| match c {
+        '<' if !operator => {
+            depth += 1;
+            false
+        }
+        '>' if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        _ => depth == 0,
+    });
+    kept.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The row where a definition's comment and decorators begin.
+fn first_row(lines: &[&str], comment_rows: &HashSet<usize>, row: usize) -> usize {
+    let mut first = row;
+    while let Some(above) = first.checked_sub(1) {
+        let line = lines.get(above).map_or("", |line| line.trim_start());
+        let own = comment_rows.contains(&above) && !line.is_empty();
+        if !own && !line.starts_with('@') && !line.starts_with("#[") {
+            break;
+        }
+        first = above;
+    }
+    first
+}
+
+/// The first line of the comment in rows `from` to `to` that says something.
+fn comment_line(lines: &[&str], comment_rows: &HashSet<usize>, from: usize, to: usize) -> String {
+    let rows = (from..to).filter(|row| comment_rows.contains(row));
+    let texts = rows.filter_map(|row| lines.get(row)).map(|line| first_line(line));
+    texts.into_iter().find(|text| !text.is_empty()).map(shorten).unwrap_or_default()
+}
+
+/// A comment's first line without its marks.
+fn first_line(text: &str) -> &str {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.trim_matches(['/', '*', '#', '!', '-', ';', ' ', '<', '>', '"'])
+}
+
+/// The last row with something of the node in it.
+fn last_row(node: Node<'_>) -> usize {
+    let end = node.end_position();
+    if end.column == 0 && end.row > node.start_position().row { end.row - 1 } else { end.row }
+}
+
+fn number(row: usize) -> u32 {
+    u32::try_from(row + 1).unwrap_or(u32::MAX)
+}
+
+fn unquote(text: &str) -> &str {
+    text.trim_matches(['"', '\'', '`', '<', '>'])
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+use super::*;
+
+/// `kind qualified-name line` of each definition.
+fn found(path: &str, text: &str) -> Vec<String> {
+    let definitions = extract(path, text, &mut Words::default()).definitions;
+    definitions.iter().map(|d| format!("{} {} {}", d.kind.name(), d.qualified(), d.line)).collect()
+}
+
+#[test]
+fn every_language_knows_its_definitions() {
+    for (path, text, expected) in [
+        (
+            "a.py",
+            "X = 1\nclass A(B):\n    @property\n    def f(self): return g()\n\nasync def h():\n    def inner(): pass\n",
+            &["constant X 1", "class A 2", "method A.f 4", "function h 6", "function h.inner 7"][..],
+        ),
+        (
+            "a.rs",
+            "struct A;\nimpl<T> A {\n    fn f() {}\n}\ntrait T { fn g(); }\nmod m { pub const X: u8 = 1; }\nmacro_rules! mac { () => {} }\n",
+            &[
+                "struct A 1",
+                "method A.f 3",
+                "interface T 5",
+                "method T.g 5",
+                "module m 6",
+                "constant m.X 6",
+                "macro mac 7",
+            ],
+        ),
+        (
+            "a.js",
+            "class A { #p() {} f = () => 1 }\nconst g = async () => {};\nexport function* h() {}\nexports.k = function () {};\nlet x = 1;\n",
+            &[
+                "class A 1",
+                "method A.#p 1",
+                "method A.f 1",
+                "function g 2",
+                "function h 3",
+                "function k 4",
+                "constant x 5",
+            ],
+        ),
+        (
+            "a.ts",
+            "export interface I { f(): void }\ntype T = I;\nenum E { A }\nabstract class C { abstract g(): void; h() {} }\ndeclare function k(): void;\nnamespace N { export const x = () => 1 }\n",
+            &[
+                "interface I 1",
+                "method I.f 1",
+                "type T 2",
+                "enum E 3",
+                "class C 4",
+                "method C.g 4",
+                "method C.h 4",
+                "function k 5",
+                "module N 6",
+                "function N.x 6",
+            ],
+        ),
+        ("a.tsx", "export const A = () => <B c={1} />;\n", &["function A 1"]),
+        (
+            "a.go",
+            "package a\ntype S struct{}\ntype I interface { F() }\nfunc (s *S) M() {}\nfunc (s G[T]) N() {}\nfunc f() {}\nconst (\n\tX = 1\n)\nvar y = 2\n",
+            &[
+                "struct S 2",
+                "interface I 3",
+                "method I.F 3",
+                "method S.M 4",
+                "method G.N 5",
+                "function f 6",
+                "constant X 8",
+                "constant y 10",
+            ],
+        ),
+        (
+            "A.java",
+            "class A {\n  static final int X = 1;\n  A() {}\n  @Override\n  public int f() { return 1; }\n  enum E { Y }\n}\nrecord R(int a) {}\ninterface I { void g(); }\n",
+            &[
+                "class A 1",
+                "constant A.X 2",
+                "method A.A 3",
+                "method A.f 5",
+                "enum A.E 6",
+                "class R 8",
+                "interface I 9",
+                "method I.g 9",
+            ],
+        ),
+        (
+            "a.c",
+            "#define M 1\nstruct s { int x; };\ntypedef struct { int y; } t;\nstatic char *f(int a)\n{\n  return 0;\n}\nint g(void);\n",
+            &["macro M 1", "struct s 2", "type t 3", "function f 4"],
+        ),
+        (
+            "a.cpp",
+            "namespace n {\nclass A { void f() {} ~A() {} };\n}\nvoid n::A::g() {}\ntemplate <class T> T h(T x) { return x; }\nusing U = int;\ntemplate <> struct P<Q<int>> {};\nvoid S<a::b>::f() {}\ntemplate <> void g<1>() {}\n",
+            &[
+                "module n 1",
+                "class n.A 2",
+                "method n.A.f 2",
+                "method n.A.~A 2",
+                "method n::A.g 4",
+                "function h 5",
+                "type U 6",
+                "struct P 7",
+                "method S.f 8",
+                "function g 9",
+            ],
+        ),
+        (
+            "a.cs",
+            "namespace N { class A { public int P { get; } A() {} void F() {} } interface I {} enum E { X } record R(int a); }\n",
+            &[
+                "module N 1",
+                "class N.A 1",
+                "method N.A.P 1",
+                "method N.A.A 1",
+                "method N.A.F 1",
+                "interface N.I 1",
+                "enum N.E 1",
+                "class N.R 1",
+            ],
+        ),
+        (
+            "a.rb",
+            "module M\n  class A < B\n    X = 1\n    def f; end\n    def self.g; end\n  end\nend\n",
+            &["module M 1", "class M.A 2", "constant M.A.X 3", "method M.A.f 4", "method M.A.g 5"],
+        ),
+        (
+            "a.php",
+            "<?php\nfunction f() {}\nclass A { function g() {} }\ninterface I {}\n",
+            &["function f 2", "class A 3", "method A.g 3", "interface I 4"],
+        ),
+        ("a.sh", "X=1\nf() {\n  echo\n}\nfunction g { echo; }\n", &["constant X 1", "function f 2", "function g 5"]),
+        (
+            "a.lua",
+            "local function f() end\nfunction M.g() end\nfunction M:h() end\n",
+            &["function f 1", "function g 2", "method h 3"],
+        ),
+        (
+            "a.kt",
+            "class A {\n  fun f() {}\n}\nobject O\nfun g() = 1\nval x = 1\n",
+            &["class A 1", "method A.f 2", "class O 4", "function g 5", "constant x 6"],
+        ),
+        (
+            "a.swift",
+            "struct S {\n  init() {}\n  func f() {}\n}\nprotocol P { func g() }\nextension S { func h() {} }\nenum E {}\nfunc k() {}\n",
+            &[
+                "struct S 1",
+                "method S.init 2",
+                "method S.f 3",
+                "interface P 5",
+                "method P.g 5",
+                "method S.h 6",
+                "enum E 7",
+                "function k 8",
+            ],
+        ),
+        (
+            "a.scala",
+            "class A {\n  def f(x: Int) = x\n}\nobject O\ntrait T { def g: Int }\n",
+            &["class A 1", "method A.f 2", "class O 4", "interface T 5", "method T.g 5"],
+        ),
+        ("a.css", ".a { color: red }\n#b .c {}\n", &["selector a 1", "selector b 2", "selector c 2"]),
+        ("a.json", "{\"a\": {\"b\": 1}, \"c\": 2}\n", &["section a 1", "section c 1"]),
+        ("a.toml", "x = 1\n[a.b]\ny = 2\n[[c]]\n", &["section a.b 2", "section c 4"]),
+        ("a.yaml", "a:\n  b: 1\nc: 2\n", &["section a 1", "section c 3"]),
+        ("a.md", "# A\n\ntext\n\n## B `c`\n\n# D\n", &["section A 1", "section A.B `c` 5", "section D 7"]),
+        ("a.sql", "CREATE TABLE t (x INT);\nCREATE VIEW v AS SELECT 1;\n", &["struct t 1", "struct v 2"]),
+    ] {
+        assert_eq!(found(path, text), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_definition_comes_with_signature_documentation_and_all_its_lines() {
+    let of = |path: &str, text: &str| {
+        let definitions = extract(path, text, &mut Words::default()).definitions;
+        definitions.last().map(|d| (d.signature.clone(), d.doc.clone(), d.start, d.end)).unwrap()
+    };
+    let is = |signature: &str, doc: &str, start, end| (signature.to_owned(), doc.to_owned(), start, end);
+    assert_eq!(
+        of(
+            "a.py",
+            "import x\n\n# before\n@x.y(1)\ndef f(a,\n      b=1) -> int:\n    \"\"\"Does it.\n\n    More.\n    \"\"\"\n    return 1\n"
+        ),
+        is("def f(a, b=1) -> int", "Does it.", 3, 11)
+    );
+    assert_eq!(
+        of("a.rs", "use x;\n\n/// Does it.\n/// More.\n#[inline]\npub fn f<T>(a: T) -> u8 {\n    1\n}\n"),
+        is("pub fn f<T>(a: T) -> u8", "Does it.", 3, 8)
+    );
+    assert_eq!(
+        of("A.java", "class A {\n  /**\n   * Does it.\n   */\n  @Override\n  int f() { return 1; }\n}\n"),
+        is("int f()", "Does it.", 2, 6)
+    );
+    assert_eq!(
+        of("a.go", "package a\n\n// F does it.\nfunc F() int {\n\treturn 1\n}\n"),
+        is("func F() int", "F does it.", 3, 6)
+    );
+}
+
+#[test]
+fn imports_and_uses_are_found() {
+    for (path, text, imports) in [
+        ("a.py", "import a.b as c\nfrom .d import e\n", &["a.b", ".d"][..]),
+        ("a.rs", "use super::a::{B, c};\nmod d;\n", &["super::a::{B, c}", "d"]),
+        ("a.js", "import a from './b';\nconst c = require(\"d\");\nexport * from 'e';\n", &["./b", "d", "e"]),
+        ("a.ts", "import type { A } from '../a';\n", &["../a"]),
+        ("a.go", "package a\nimport (\n\t\"fmt\"\n\tx \"a/b\"\n)\n", &["fmt", "a/b"]),
+        ("A.java", "import a.b.C;\nimport static a.D.e;\n", &["a.b.C", "a.D.e"]),
+        ("a.c", "#include <a.h>\n#include \"b/c.h\"\n", &["a.h", "b/c.h"]),
+    ] {
+        assert_eq!(extract(path, text, &mut Words::default()).imports, imports, "{path}");
+    }
+    let facts = extract("a.py", "def f(x):\n    return g(x)\n\nf(1)\ng(f)\n", &mut Words::default());
+    let uses =
+        |name: &str| facts.references.iter().find(|(term, _)| *term == name_term(name)).map(|(_, lines)| lines.clone());
+    assert_eq!((uses("f"), uses("g"), uses("h")), (Some(vec![4, 5]), Some(vec![2, 5]), None));
+}
+
+#[test]
+fn words_are_counted_where_they_stand() {
+    let facts = extract(
+        "lib/store.py",
+        "def load(path):\n    # reads a token\n    return open_file('secret')\n",
+        &mut Words::default(),
+    );
+    let count = |word: &str| {
+        let mut counts = [0; FIELDS];
+        Words::default().terms(word, &mut |term| counts = facts.bag.get(&term).copied().unwrap_or_default());
+        counts
+    };
+    assert_eq!(count("store"), [1, 0, 0, 0, 0]);
+    assert_eq!(count("load"), [0, 1, 0, 0, 0]);
+    assert_eq!(count("openfile"), [0, 0, 1, 0, 0]);
+    assert_eq!(count("token"), [0, 0, 0, 1, 0]);
+    assert_eq!(count("secret"), [0, 0, 0, 0, 1]);
+    let facts = extract("a.md", "# Title\n\nSome sentence.\n", &mut Words::default());
+    assert!(facts.bag.values().filter(|counts| counts[Field::Prose as usize] > 0).count() >= 3);
+}
+
+#[test]
+fn what_is_no_program_is_prose_and_errors_do_not_stop_it() {
+    assert_eq!(found("notes.xyz", "def f(): pass"), [""; 0]);
+    assert!(found("a.py", "def f(:\n    pass\n\n\ndef g():\n    return 1\n").iter().any(|d| d.contains(" g ")));
+}

@@ -1,0 +1,293 @@
+//! The index of a folder: what each file defines, names and says, kept up to date while files change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::definition::Definition;
+use super::entry::{Entry, Outline};
+use super::extract::extract;
+use super::history::History;
+use super::source::{self, Class, Stamp};
+use super::store::Store;
+use super::words::{Words, name_term};
+
+/// A folder's index. Paths are relative to the folder, with `/`.
+pub struct Index {
+    root: PathBuf,
+    store: Option<Store>,
+    pub(super) files: BTreeMap<String, Arc<Entry>>,
+    history: History,
+}
+
+/// What a refresh found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Files that were new or had changed.
+    pub read: usize,
+    /// Files that are gone.
+    pub removed: usize,
+}
+
+/// A definition and the file that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbol {
+    pub file: String,
+    pub definition: Definition,
+}
+
+/// A line where a name is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub file: String,
+    /// Counts from 1.
+    pub line: u32,
+    /// The definition that the line stands in, with its scope.
+    pub within: Option<String>,
+    pub confidence: Confidence,
+}
+
+/// How sure it is that a use of a name means a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// The name is the same, and several things have it.
+    Name,
+    /// Only one thing in the folder has the name.
+    Unique,
+    /// The file defines the name itself, or imports it by name or from a file that does.
+    Scope,
+}
+
+impl Index {
+    /// The index of `root` as it was stored in the file `store`; empty where there is none. Nothing is read of the folder
+    /// until [`Self::refresh`].
+    pub fn open(root: &Path, store: Option<PathBuf>) -> Self {
+        let store = store.map(Store::new);
+        let (files, history) = store.as_ref().map(Store::load).unwrap_or_default();
+        Self { root: root.to_owned(), store, files, history }
+    }
+
+    /// Brings it up to date: `paths` are the files that there are. Only those that changed are read.
+    pub fn refresh(&mut self, paths: &[impl AsRef<str> + Sync]) -> Refreshed {
+        let present: BTreeSet<&str> = paths.iter().map(AsRef::as_ref).collect();
+        let gone: Vec<String> = self.files.keys().filter(|path| !present.contains(path.as_str())).cloned().collect();
+        let looked: Vec<(String, Option<Arc<Entry>>)> = paths
+            .par_iter()
+            .map_init(Words::default, |words, path| {
+                let path = path.as_ref();
+                look(&self.root.join(path), path, self.files.get(path), words).map(|entry| (path.to_owned(), entry))
+            })
+            .flatten()
+            .collect();
+        let mut changes: BTreeMap<String, Option<Arc<Entry>>> = looked.into_iter().collect();
+        changes.extend(gone.into_iter().map(|path| (path, None)));
+        let mut refreshed = Refreshed::default();
+        changes.retain(|path, entry| match entry {
+            Some(entry) => {
+                refreshed.read += 1;
+                self.files.insert(path.clone(), entry.clone());
+                true
+            }
+            None => {
+                let known = self.files.remove(path).is_some();
+                refreshed.removed += usize::from(known);
+                known
+            }
+        });
+        let moved = self.history.head != History::head(&self.root);
+        if moved {
+            self.history = History::read(&self.root);
+        }
+        if let Some(store) = self.store.as_ref().filter(|_| moved || !changes.is_empty()) {
+            store.save(&changes, moved.then_some(&self.history));
+        }
+        refreshed
+    }
+
+    /// What the repository's history says, where there is one.
+    pub(super) fn history(&self) -> Option<&History> {
+        Some(&self.history).filter(|history| !history.is_empty())
+    }
+
+    /// Takes the text of one file as it will be, before it is on disk.
+    pub fn update(&mut self, path: &str, text: &str) {
+        let class = source::classify(Path::new(path), text.as_bytes());
+        let entry = make(path, Stamp::default(), class, text, &mut Words::default());
+        self.files.insert(path.to_owned(), entry);
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How many files it knows.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The definitions of a file, in its order; `None` where the index does not know the file.
+    pub fn outline(&self, path: &str) -> Option<Vec<Definition>> {
+        self.files.get(path).map(|entry| entry.outline().definitions)
+    }
+
+    /// The definition that a line of a file stands in, with its scope.
+    pub fn enclosing(&self, path: &str, line: u32) -> Option<String> {
+        self.files.get(path)?.outline().enclosing(line).map(Definition::qualified)
+    }
+
+    /// What has this name: `name`, or with as much of its scope as is known (`Context.Copy`, `Context::Copy`). In the order of
+    /// the files.
+    pub fn definitions(&self, name: &str) -> Vec<Symbol> {
+        let wanted = name.replace("::", ".");
+        let last = wanted.rsplit('.').next().unwrap_or_default();
+        let term = name_term(last);
+        let suffix = format!(".{wanted}");
+        let fits = |definition: &Definition| {
+            definition.name == last && (wanted == last || format!(".{}", definition.qualified()).ends_with(&suffix))
+        };
+        let files = self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term));
+        files
+            .flat_map(|(file, entry)| {
+                let definitions = entry.outline().definitions.into_iter().filter(fits);
+                definitions.map(|definition| Symbol { file: file.clone(), definition }).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Where a name is used, the surest first, then in the order of the files.
+    pub fn references(&self, name: &str) -> Vec<Reference> {
+        let last = name.rsplit(['.', ':']).next().unwrap_or_default();
+        let term = name_term(last);
+        let definers: Vec<&String> =
+            self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term)).map(|(file, _)| file).collect();
+        let mut found = Vec::new();
+        for (file, entry) in self.files.iter().filter(|(_, entry)| entry.lexicon.uses(term)) {
+            let outline = entry.outline();
+            let confidence = match () {
+                () if entry.lexicon.defines(term) || imports(&outline, last, &definers) => Confidence::Scope,
+                () if definers.len() == 1 => Confidence::Unique,
+                () => Confidence::Name,
+            };
+            found.extend(outline.uses(term).iter().map(|line| Reference {
+                file: file.clone(),
+                line: *line,
+                within: outline.enclosing(*line).map(Definition::qualified),
+                confidence,
+            }));
+        }
+        found.sort_by_key(|reference| std::cmp::Reverse(reference.confidence));
+        found
+    }
+}
+
+/// Whether a file's imports name `name`, or one of the files that define it.
+fn imports(outline: &Outline, name: &str, definers: &[&String]) -> bool {
+    let stems: Vec<&str> = definers.iter().map(|file| stem(file)).collect();
+    outline.imports.iter().any(|import| {
+        let parts = || import.split(|c: char| !c.is_alphanumeric() && c != '_');
+        parts().any(|part| part == name || stems.contains(&part))
+    })
+}
+
+/// A file's name without its extension; for one that stands for its folder (`mod.rs`, `__init__.py`), the folder's.
+pub(super) fn stem(path: &str) -> &str {
+    let mut parts = path.rsplit('/');
+    let name = parts.next().unwrap_or(path);
+    let stem = name.split_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let for_folder = |part: &str| matches!(part, "mod" | "lib" | "main" | "index" | "__init__" | "src");
+    std::iter::once(stem).chain(parts).find(|part| !for_folder(part)).unwrap_or(stem)
+}
+
+/// What is new about a file: nothing (`None`), its entry, or that it is gone (`Some(None)`).
+fn look(absolute: &Path, path: &str, known: Option<&Arc<Entry>>, words: &mut Words) -> Option<Option<Arc<Entry>>> {
+    let Some(stamp) = Stamp::at(absolute) else { return Some(None) };
+    if known.is_some_and(|entry| entry.stamp == stamp && stamp.modified != 0) {
+        return None;
+    }
+    let Some(source) = source::read(absolute) else { return Some(None) };
+    let hash = hash(&source.text);
+    match known {
+        Some(known) if known.hash == hash && known.stamp.size == source.stamp.size => {
+            (known.stamp != source.stamp).then(|| Some(known.with_stamp(source.stamp)))
+        }
+        _ => Some(Some(make(path, source.stamp, source.class, &source.text, words))),
+    }
+}
+
+fn make(path: &str, stamp: Stamp, class: Class, text: &str, words: &mut Words) -> Arc<Entry> {
+    let text = if class == Class::Opaque { "" } else { text };
+    Entry::new(stamp, hash(text), class, extract(path, text, words))
+}
+
+fn hash(text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(files: &[(&str, &str)]) -> Index {
+        let mut index = Index::open(Path::new("/nowhere"), None);
+        for (path, text) in files {
+            index.update(path, text);
+        }
+        index
+    }
+
+    #[test]
+    fn definitions_are_found_by_name_and_scope() {
+        let index =
+            index(&[("a.rs", "struct A;\nimpl A { fn new() {} }\n"), ("b.rs", "struct B;\nimpl B { fn new() {} }\n")]);
+        let found =
+            |name: &str| index.definitions(name).into_iter().map(|s| s.definition.qualified()).collect::<Vec<_>>();
+        assert_eq!(found("new"), ["A.new", "B.new"]);
+        assert_eq!(found("B::new"), ["B.new"]);
+        assert_eq!(found("C.new"), [""; 0]);
+        assert_eq!(index.enclosing("a.rs", 2).as_deref(), Some("A.new"));
+    }
+
+    #[test]
+    fn uses_come_with_their_place_and_how_sure_they_are() {
+        let index = index(&[
+            ("a.py", "def load(): pass\n"),
+            ("b.py", "from a import load\n\ndef main():\n    load()\n"),
+            ("c.py", "x.load()\n"),
+            ("d.py", "def load(): pass\n"),
+        ]);
+        let found: Vec<(String, u32, Option<String>, Confidence)> =
+            index.references("load").into_iter().map(|r| (r.file, r.line, r.within, r.confidence)).collect();
+        let is = |file: &str, line, within: Option<&str>, confidence| {
+            (file.to_owned(), line, within.map(str::to_owned), confidence)
+        };
+        assert_eq!(
+            found,
+            [
+                is("b.py", 1, None, Confidence::Scope),
+                is("b.py", 4, Some("main"), Confidence::Scope),
+                is("c.py", 1, None, Confidence::Name),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_files_name_may_be_that_of_its_folder() {
+        for (path, name) in [
+            ("src/code/mod.rs", "code"),
+            ("crates/parser/src/lib.rs", "parser"),
+            ("a/__init__.py", "a"),
+            ("a/b.test.ts", "b"),
+            ("main.rs", "main"),
+            (".github", ".github"),
+        ] {
+            assert_eq!(stem(path), name, "{path}");
+        }
+    }
+}
