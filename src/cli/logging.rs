@@ -13,6 +13,8 @@ const DAYS: usize = 5;
 /// Starts logging. What is logged is written until the guard is dropped; `None` where the folder cannot be written.
 pub fn start(dirs: &Dirs) -> Option<WorkerGuard> {
     let folder = dirs.state.join("log");
+    // The builder looks for old logs first, and complains on stderr where there is no folder yet.
+    std::fs::create_dir_all(&folder).ok()?;
     let file = Builder::new()
         .rotation(Rotation::DAILY)
         .filename_prefix("moru")

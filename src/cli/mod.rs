@@ -2,6 +2,7 @@
 
 mod bench;
 mod context;
+mod dialect;
 mod diff;
 mod doctor;
 mod exec;
@@ -119,6 +120,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Get, list and remove models.
     Model(model::Args),
+    /// See how a model's template renders, and how its output is read.
+    Dialect(dialect::Args),
     /// Check this machine, the model and the sandbox; or a server.
     Doctor(WithModel<doctor::Args>),
     /// Measure how fast the model reads and writes.
@@ -209,6 +212,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
             let config = Config::load(&dirs, &std::env::current_dir().unwrap_or_default(), environment())?;
             Ok(model::run(args, &config, &dirs, cli.offline).map(done)?)
         }
+        Some(Command::Dialect(args)) => dialect::run(args, &dirs).map(done),
         Some(Command::Doctor(args)) => diagnose(&args, &dirs, cli.offline),
         Some(Command::Bench(args)) => bench::run(&args, &dirs).map(done),
     }

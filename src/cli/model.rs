@@ -45,6 +45,9 @@ enum Command {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Say which wire form its chat template has, why, and whether calls can be constrained.
+        #[arg(long)]
+        probe: bool,
     },
     /// Remove a model's file, or what an interrupted pull left.
     Rm { name: String },
@@ -65,7 +68,7 @@ pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<()
         Command::List { json } => list(config, dirs, json),
         Command::Pull { name, from: Some(file) } => import(&configured(name), &file, dirs),
         Command::Pull { name, from: None } => download(&configured(name), dirs, offline),
-        Command::Info { name, json } => info(&configured(name), dirs, json),
+        Command::Info { name, json, probe } => info(&configured(name), dirs, json, probe),
         Command::Rm { name } => remove(&name, dirs),
         Command::Path { name } => path(&configured(name), dirs),
     }
@@ -177,7 +180,7 @@ fn import(name: &str, file: &Path, dirs: &Dirs) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn info(value: &str, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
+fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelError> {
     let (path, name, entry) = crate::model::locate(value, dirs)?;
     let gguf = if path.exists() {
         Some(gguf::Gguf::open(&path)?)
@@ -186,9 +189,15 @@ fn info(value: &str, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
     } else {
         None
     };
+    let probed = gguf.as_ref().filter(|_| probe).map(|gguf| probed(gguf, entry.as_ref())).unwrap_or_default();
     if json {
         let path = gguf.is_some().then_some(path);
-        return print(&to_json(&json!({ "name": name, "path": path, "catalog": entry, "file": gguf })));
+        let mut value = json!({ "name": name, "path": path, "catalog": entry, "file": gguf });
+        if probe {
+            let rows = probed.iter().map(|(key, text)| ((*key).to_owned(), serde_json::Value::from(text.as_str())));
+            value["probe"] = serde_json::Value::Object(rows.collect());
+        }
+        return print(&to_json(&value));
     }
     let mut table = Table::new(["NAME", name.as_str()]);
     if let Some(entry) = &entry {
@@ -201,7 +210,17 @@ fn info(value: &str, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
         }
         None => table.row(["file".to_owned(), format!("not here; get it with `moru model pull {name}`")]),
     }
+    for (key, value) in probed {
+        table.row([key.to_owned(), value]);
+    }
     print(&table.to_string())
+}
+
+/// What the file's chat template does, row by row.
+fn probed(gguf: &gguf::Gguf, entry: Option<&Entry>) -> Vec<(&'static str, String)> {
+    let template = gguf.chat_template.as_deref().unwrap_or_default();
+    let choice = entry.and_then(|entry| entry.dialect.as_deref());
+    super::dialect::probe(template, choice).unwrap_or_else(|error| vec![("dialect", error.to_string())])
 }
 
 fn describe_entry(entry: &Entry, table: &mut Table<2>) {

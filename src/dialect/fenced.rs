@@ -35,11 +35,11 @@ use serde_json::Value;
 
 use super::grammar::{self, Lark};
 use super::hermes;
-use super::reasoning::Splitter;
+use super::reasoning::Thoughts;
 use super::scan::{Form, Scanner};
 use super::schema::{self, LongText};
 use super::template::Template;
-use super::{Dialect, DialectError, Grammar, Message, Parser, Prompt, RenderOptions, Role, ToolSpec};
+use super::{Dialect, DialectError, Grammar, Message, Parser, Prompt, RenderOptions, ToolSpec, taught};
 
 /// What begins a call.
 const OPEN: &str = "```tool ";
@@ -54,65 +54,16 @@ pub struct Fenced {
     template: Template,
     /// Whether the template has a place for a system message.
     has_system: bool,
+    thoughts: Thoughts,
 }
 
 impl Fenced {
     /// The dialect of a model with this template, whatever the template knows of tools.
     pub fn new(template: Template) -> Self {
-        let probe = [Message::new(Role::System, "probe-of-system"), Message::new(Role::User, "probe")];
-        let shown = template.render(&probe, &[], &RenderOptions::default());
-        let has_system = shown.is_ok_and(|text| text.contains("probe-of-system"));
-        Self { template, has_system }
+        let has_system = taught::has_system(&template);
+        let thoughts = super::probe::thoughts(&template);
+        Self { template, has_system, thoughts }
     }
-
-    /// The conversation in plain messages: calls and answers as text, the tools described in the system message, no two
-    /// messages of the user in a row (many templates refuse them).
-    fn plain(&self, messages: &[Message], tools: &[ToolSpec]) -> Vec<Message> {
-        let mut plain: Vec<Message> = Vec::new();
-        let mut system = String::new();
-        for message in messages {
-            match message.role {
-                Role::System => join(&mut system, &message.content),
-                Role::Assistant => plain.push(Message {
-                    content: write::assistant(message, tools),
-                    reasoning: message.reasoning.clone(),
-                    ..Message::new(Role::Assistant, "")
-                }),
-                Role::User | Role::Tool => {
-                    let text = match (message.role, &message.name) {
-                        (Role::Tool, Some(name)) => format!("Result of {name}:\n{}", message.content),
-                        (Role::Tool, None) => format!("Result:\n{}", message.content),
-                        _ => message.content.clone(),
-                    };
-                    match plain.last_mut() {
-                        Some(last) if last.role == Role::User => join(&mut last.content, &text),
-                        _ => plain.push(Message::new(Role::User, text)),
-                    }
-                }
-            }
-        }
-        if !tools.is_empty() {
-            join(&mut system, &write::manual(tools));
-        }
-        match plain.first_mut() {
-            _ if system.is_empty() => {}
-            None if !self.has_system => plain.push(Message::new(Role::User, system)),
-            Some(first) if !self.has_system && first.role == Role::User => {
-                join(&mut system, &first.content);
-                first.content = system;
-            }
-            _ => plain.insert(0, Message::new(Role::System, system)),
-        }
-        plain
-    }
-}
-
-/// Adds a paragraph.
-fn join(text: &mut String, more: &str) {
-    if !text.is_empty() {
-        text.push_str("\n\n");
-    }
-    text.push_str(more);
 }
 
 impl Dialect for Fenced {
@@ -126,7 +77,9 @@ impl Dialect for Fenced {
         tools: &[ToolSpec],
         options: &RenderOptions,
     ) -> Result<Prompt, DialectError> {
-        Ok(Prompt { text: self.template.render(&self.plain(messages, tools), &[], options)? })
+        let manual = if tools.is_empty() { String::new() } else { write::manual(tools) };
+        let messages = taught::plain(messages, &manual, self.has_system, |message| write::assistant(message, tools));
+        Ok(Prompt { text: self.template.render(&messages, &[], options)? })
     }
 
     fn grammar(&self, tools: &[ToolSpec], required: bool) -> Result<Grammar, DialectError> {
@@ -136,14 +89,18 @@ impl Dialect for Fenced {
         Ok(lark.finish(&calls, OPEN, required))
     }
 
-    fn parser(&self, tools: &[ToolSpec]) -> Box<dyn Parser> {
+    fn parser_after(&self, tools: &[ToolSpec], prompt: &Prompt) -> Box<dyn Parser> {
         let tools: Arc<[ToolSpec]> = tools.into();
         let mut forms: Vec<Box<dyn Form>> = vec![Box::new(read::Block { tools: tools.clone() })];
         forms.extend(hermes::forms(tools));
-        Box::new(Splitter::new(OPEN, Box::new(Scanner::new(forms))))
+        Box::new(Scanner::new(forms, self.thoughts.clone(), vec![OPEN.into()], prompt))
     }
 
-    fn call_opening(&self) -> &'static str {
+    fn reasoning(&self) -> Option<(&str, &str)> {
+        Some((&self.thoughts.open, &self.thoughts.close))
+    }
+
+    fn call_opening(&self) -> &str {
         OPEN
     }
 }

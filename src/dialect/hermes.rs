@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use super::grammar::{self, Lark};
 use super::json_calls::{self, BareJson, CLOSERS, FencedJson, Found, OPENERS, read_calls};
-use super::reasoning::Splitter;
+use super::reasoning::Thoughts;
 use super::repair;
 use super::scan::{Form, Open, Place, Read, Scanner, skip_space};
 use super::template::Template;
-use super::{Dialect, DialectError, Grammar, Message, Parser, Prompt, RenderOptions, ToolSpec};
+use super::{Dialect, DialectError, Grammar, Message, Parser, Prompt, RenderOptions, ToolSpec, Unfinished};
 
 /// What begins a call.
 pub(super) const OPEN: &str = "<tool_call>";
@@ -63,18 +63,21 @@ impl Dialect for Hermes {
         for variant in grammar::variants(tools)? {
             let name = serde_json::Value::from(variant.name.as_str());
             let head = format!("\n{{\"name\": {name}, \"arguments\": ");
-            let arguments = grammar::json_object(&mut lark, &variant);
+            let arguments = grammar::json_object(&mut lark, &variant, false);
             calls.push(format!("{} {arguments} {}", grammar::quote(&head), grammar::quote(&format!("}}\n{CLOSE}"))));
         }
         Ok(lark.finish(&calls, OPEN, required))
     }
 
-    fn parser(&self, tools: &[ToolSpec]) -> Box<dyn Parser> {
-        let tools: Arc<[ToolSpec]> = tools.into();
-        Box::new(Splitter::new(OPEN, Box::new(Scanner::new(forms(tools)))))
+    fn parser_after(&self, tools: &[ToolSpec], prompt: &Prompt) -> Box<dyn Parser> {
+        Box::new(Scanner::new(forms(tools.into()), Thoughts::think(), vec![OPEN.into()], prompt))
     }
 
-    fn call_opening(&self) -> &'static str {
+    fn reasoning(&self) -> Option<(&str, &str)> {
+        Some(("<think>", "</think>"))
+    }
+
+    fn call_opening(&self) -> &str {
         OPEN
     }
 }
@@ -89,8 +92,8 @@ pub(super) fn forms(tools: Arc<[ToolSpec]>) -> Vec<Box<dyn Form>> {
 }
 
 /// JSON within tags. Other tags than the right one count where JSON follows.
-struct Tagged {
-    tools: Arc<[ToolSpec]>,
+pub(super) struct Tagged {
+    pub tools: Arc<[ToolSpec]>,
 }
 
 impl Tagged {
@@ -111,7 +114,7 @@ impl Tagged {
 }
 
 impl Form for Tagged {
-    fn starts(&self) -> &'static [char] {
+    fn starts(&self) -> &[char] {
         &['<']
     }
 
@@ -156,5 +159,9 @@ impl Form for Tagged {
             None if !ended && CLOSERS.iter().any(|closer| closer.starts_with(tail)) => Read::More,
             None => json_calls::whole(&rest[..len], items),
         }
+    }
+
+    fn unfinished(&self, rest: &str) -> Option<Unfinished> {
+        json_calls::unfinished(rest, &[])
     }
 }

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::repair::{self, NoCall, Stop};
 use super::scan::{Form, Open, Place, Read, skip_space};
-use super::{Parsed, ToolSpec};
+use super::{Parsed, ToolSpec, Unfinished};
 
 /// `{"name": …, "arguments": …}` on a line of its own.
 pub(super) struct BareJson {
@@ -39,6 +41,11 @@ pub(super) enum Found {
 
 /// Reads one value after the other.
 pub(super) fn read_calls(text: &str, tools: &[ToolSpec], ended: bool) -> Found {
+    read_calls_with(text, tools, ended, &[])
+}
+
+/// [`read_calls`] where the keys of a call have names of their own, each of which stands for the usual one beside it.
+pub(super) fn read_calls_with(text: &str, tools: &[ToolSpec], ended: bool, keys: &[(&str, &str)]) -> Found {
     let mut items = Vec::new();
     let mut len = 0;
     loop {
@@ -55,7 +62,7 @@ pub(super) fn read_calls(text: &str, tools: &[ToolSpec], ended: bool) -> Found {
                 let values = value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
                 let mut new = Vec::new();
                 for value in values {
-                    match repair::call(value, tools) {
+                    match repair::call(&renamed(value, keys), tools) {
                         Ok((call, more)) => {
                             repair::log(&call, &notes.iter().chain(&more).copied().collect());
                             new.push(Parsed::Call(call));
@@ -78,13 +85,24 @@ pub(super) fn read_calls(text: &str, tools: &[ToolSpec], ended: bool) -> Found {
     }
 }
 
+fn renamed(value: &Value, keys: &[(&str, &str)]) -> Value {
+    let usual = |key: &String| {
+        let own = keys.iter().find(|(own, _)| own == key);
+        own.map_or_else(|| key.clone(), |(_, usual)| (*usual).to_owned())
+    };
+    match value {
+        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (usual(key), value.clone())).collect()),
+        other => other.clone(),
+    }
+}
+
 /// Whether a name that no tool has was called.
 fn calls_unknown(items: &[Parsed], text: &str, tools: &[ToolSpec]) -> bool {
     !items.iter().any(|item| matches!(item, Parsed::Call(_))) && !repair::names_tool(text, tools)
 }
 
 impl Form for BareJson {
-    fn starts(&self) -> &'static [char] {
+    fn starts(&self) -> &[char] {
         &['{', '[']
     }
 
@@ -119,6 +137,10 @@ impl Form for BareJson {
             }
         }
     }
+
+    fn unfinished(&self, rest: &str) -> Option<Unfinished> {
+        unfinished(rest, &[])
+    }
 }
 
 impl FencedJson {
@@ -138,7 +160,7 @@ impl FencedJson {
 }
 
 impl Form for FencedJson {
-    fn starts(&self) -> &'static [char] {
+    fn starts(&self) -> &[char] {
         &['`']
     }
 
@@ -199,6 +221,42 @@ impl Form for FencedJson {
                 _ => Read::Text(head),
             },
         }
+    }
+
+    fn unfinished(&self, rest: &str) -> Option<Unfinished> {
+        unfinished(rest, &[])
+    }
+}
+
+/// What is known of a call whose JSON is not whole: its name, and its arguments as they were written. `own` are the keys of
+/// the form, which stand for the usual ones beside them.
+pub(super) fn unfinished(text: &str, own: &[(&str, &str)]) -> Option<Unfinished> {
+    let keys = |usual: &[&'static str]| -> Vec<String> {
+        let own = own.iter().filter(|(_, stands_for)| usual.contains(stands_for)).map(|(own, _)| *own);
+        own.chain(usual.iter().copied()).map(str::to_owned).collect()
+    };
+    let name = repair::value_of(text, &keys(&repair::NAME_KEYS))?;
+    let (name, _) = name.strip_prefix('"')?.split_once('"')?;
+    let arguments = repair::value_of(text, &keys(&repair::ARGUMENT_KEYS)).unwrap_or_default();
+    Some(Unfinished { name: name.to_owned(), arguments: arguments.to_owned() })
+}
+
+/// [`unfinished`] where the name is the key of the arguments.
+pub(super) fn unfinished_by_name(text: &str) -> Option<Unfinished> {
+    let (name, arguments) = text.split_once('"')?.1.split_once('"')?;
+    let arguments = arguments.trim_start().strip_prefix(':')?.trim_start();
+    Some(Unfinished { name: name.to_owned(), arguments: arguments.to_owned() })
+}
+
+/// JSON with the white space that models write.
+pub(super) fn write(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(write).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entry = |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), write(value));
+            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        _ => value.to_string(),
     }
 }
 

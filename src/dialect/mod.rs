@@ -3,20 +3,33 @@
 
 pub mod detect;
 pub mod fenced;
+pub mod harmony;
 pub mod hermes;
+pub mod marked;
 pub mod message;
 pub mod schema;
 pub mod template;
 
+mod answer;
+mod forms;
+mod gemma;
 mod grammar;
 mod json_calls;
+mod literal;
+mod mark;
+mod marks;
+mod probe;
+mod python;
 mod reasoning;
 mod repair;
 mod scan;
+mod taught;
+mod typed;
 
 use serde_json::Value;
 
-pub use detect::{for_template, names};
+pub use answer::Answer;
+pub use detect::{Detection, explain, for_template, names};
 pub use message::{Call, Message, Role, ToolSpec};
 
 /// What a template needs besides the messages. Serialised into the template's context under the names that Hugging Face
@@ -54,6 +67,21 @@ pub struct Grammar {
     pub trigger: Option<String>,
 }
 
+impl Grammar {
+    /// Compiles the grammar, for a vocabulary of single bytes.
+    ///
+    /// # Errors
+    /// It does not compile; the text says why.
+    pub fn check(&self) -> Result<(), String> {
+        let bytes = llguidance::toktrie::ApproximateTokEnv::single_byte_env();
+        let mut factory = llguidance::ParserFactory::new_simple(&bytes).map_err(|e| e.to_string())?;
+        factory.quiet();
+        let grammar = llguidance::api::TopLevelGrammar::from_lark(self.lark.clone());
+        let error = llguidance::Matcher::new(factory.create_parser(grammar)).get_error();
+        error.map_or(Ok(()), Err)
+    }
+}
+
 /// What a parser makes of a model's output.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
@@ -74,6 +102,18 @@ pub trait Parser: Send {
     fn push(&mut self, piece: &str) -> Vec<Parsed>;
     /// The output has ended; returns what was held back.
     fn finish(&mut self) -> Vec<Parsed>;
+    /// The call that has begun and not ended, once its name is complete.
+    fn unfinished(&self) -> Option<Unfinished> {
+        None
+    }
+}
+
+/// A call of which the model has written a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub name: String,
+    /// The arguments so far, as the beginning of a JSON object.
+    pub arguments: String,
 }
 
 /// One way of writing prompts and calls.
@@ -95,20 +135,27 @@ pub trait Dialect: Send + Sync {
     /// A tool's schema cannot be expressed.
     fn grammar(&self, tools: &[ToolSpec], required: bool) -> Result<Grammar, DialectError>;
 
-    /// A fresh parser. `tools` tells the types of arguments where the wire form does not.
-    fn parser(&self, tools: &[ToolSpec]) -> Box<dyn Parser>;
-
-    /// A fresh parser for what follows `prompt`, which may end inside of reasoning that it began.
-    fn parser_after(&self, tools: &[ToolSpec], prompt: &Prompt) -> Box<dyn Parser> {
-        let parser = self.parser(tools);
-        match reasoning::is_open(&prompt.text) {
-            true => Box::new(reasoning::Splitter::opened(self.call_opening(), parser)),
-            false => parser,
-        }
+    /// A fresh parser for an output that begins with the answer. `tools` tells the types of arguments where the wire form
+    /// does not.
+    fn parser(&self, tools: &[ToolSpec]) -> Box<dyn Parser> {
+        self.parser_after(tools, &Prompt { text: String::new() })
     }
 
+    /// A fresh parser for what follows `prompt`, which may end inside of reasoning that it began.
+    fn parser_after(&self, tools: &[ToolSpec], prompt: &Prompt) -> Box<dyn Parser>;
+
     /// The text that begins a call, where there is one text for all of them.
-    fn call_opening(&self) -> &'static str;
+    fn call_opening(&self) -> &str;
+
+    /// The marks before and behind reasoning, where the form has such.
+    fn reasoning(&self) -> Option<(&str, &str)> {
+        None
+    }
+
+    /// Texts that end the model's turn, besides the tokens that its vocabulary names for that.
+    fn stops(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// Why a prompt could not be rendered or a grammar not be made. One sentence each.

@@ -1,118 +1,61 @@
-//! Splits `<think>…</think>` from the answer, in front of whichever parser reads the answer.
+//! How a family marks its reasoning, and where it ends.
 
-use super::{Parsed, Parser};
+use super::mark;
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
-
-/// Whether a prompt ends inside of reasoning, so that the output begins there.
-pub(super) fn is_open(prompt: &str) -> bool {
-    prompt.trim_end().ends_with(OPEN)
-}
-
-/// Reads reasoning first and hands the rest to another parser.
-pub(super) struct Splitter {
-    state: State,
-    held: String,
-    /// Whether what is held begins a line.
-    line_start: bool,
-    /// What begins a call, which also ends reasoning that was not closed.
-    call: &'static str,
-    answer: Box<dyn Parser>,
-}
-
+/// When a call ends reasoning that was not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing but white space so far.
-    Start,
-    Reasoning,
-    Answer,
+pub(super) enum UntilCall {
+    /// Reasoning may well hold calls that are not meant.
+    Never,
+    /// Where it begins a line; anywhere, if it begins with a control token.
+    OwnLine,
 }
 
-impl Splitter {
-    /// For an output that may begin with `<think>`.
-    pub(super) fn new(call: &'static str, answer: Box<dyn Parser>) -> Self {
-        Self { state: State::Start, held: String::new(), line_start: true, call, answer }
+/// The marks of reasoning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Thoughts {
+    pub open: String,
+    pub close: String,
+    /// Whether it may begin behind text too.
+    pub anywhere: bool,
+    pub until_call: UntilCall,
+}
+
+impl Thoughts {
+    pub(super) fn new(open: &str, close: &str) -> Self {
+        Self { open: open.into(), close: close.into(), anywhere: false, until_call: UntilCall::OwnLine }
     }
 
-    /// For an output that begins inside of reasoning.
-    pub(super) fn opened(call: &'static str, answer: Box<dyn Parser>) -> Self {
-        Self { state: State::Reasoning, ..Self::new(call, answer) }
+    /// `<think>…</think>`, as most families have it.
+    pub(super) fn think() -> Self {
+        Self::new("<think>", "</think>")
     }
 
-    fn run(&mut self, ended: bool) -> Vec<Parsed> {
-        let mut out = Vec::new();
-        loop {
-            match self.state {
-                State::Start => {
-                    let text = self.held.trim_start();
-                    if text.starts_with(OPEN) {
-                        let at = self.held.len() - text.len() + OPEN.len();
-                        self.held.drain(..at);
-                        self.state = State::Reasoning;
-                    } else if !ended && OPEN.starts_with(text) {
-                        return out;
-                    } else {
-                        self.state = State::Answer;
-                    }
-                }
-                State::Reasoning => match self.end_of_reasoning(ended) {
-                    (certain, None) => {
-                        self.emit(certain, &mut out);
-                        return out;
-                    }
-                    (certain, Some(marker)) => {
-                        self.emit(certain, &mut out);
-                        self.held.drain(..marker);
-                        self.state = State::Answer;
-                    }
-                },
-                State::Answer => {
-                    out.extend(self.answer.push(&std::mem::take(&mut self.held)));
-                    return out;
-                }
+    /// Whether a prompt ends inside of reasoning, so that the output begins there.
+    pub(super) fn is_open_after(&self, prompt: &str) -> bool {
+        prompt.trim_end().ends_with(&self.open)
+    }
+
+    /// How much of `held` is reasoning for certain, and the length of the marker that ends it there. `calls` is what begins
+    /// calls, `line_start` whether `held` begins a line.
+    pub(super) fn end(&self, held: &str, calls: &[String], line_start: bool, ended: bool) -> (usize, Option<usize>) {
+        let first = |text: &String| text.chars().next();
+        let starts: Vec<char> = calls.iter().chain([&self.close]).filter_map(first).collect();
+        for (at, _) in held.match_indices(starts.as_slice()) {
+            let rest = &held[at..];
+            if rest.starts_with(&self.close) {
+                return (at, Some(self.close.len()));
             }
-        }
-    }
-
-    /// How much of what is held is reasoning for certain, and the length of the marker that ends it there.
-    fn end_of_reasoning(&self, ended: bool) -> (usize, Option<usize>) {
-        let starts = ['<', self.call.chars().next().unwrap_or('<')];
-        for (at, _) in self.held.match_indices(starts) {
-            let rest = &self.held[at..];
-            if rest.starts_with(CLOSE) {
-                return (at, Some(CLOSE.len()));
-            }
-            // Only on a line of its own: reasoning may well talk about calls.
-            let own_line = if at == 0 { self.line_start } else { self.held[..at].ends_with('\n') };
-            if own_line && rest.starts_with(self.call) {
+            let own_line = if at == 0 { line_start } else { held[..at].ends_with('\n') };
+            let ends = |call: &&String| self.until_call == UntilCall::OwnLine && (own_line || mark::is_control(call));
+            if calls.iter().filter(ends).any(|call| rest.starts_with(call.as_str())) {
                 return (at, Some(0));
             }
-            if !ended && (CLOSE.starts_with(rest) || own_line && self.call.starts_with(rest)) {
+            let partial = self.close.starts_with(rest) || calls.iter().filter(ends).any(|call| call.starts_with(rest));
+            if !ended && partial {
                 return (at, None);
             }
         }
-        (self.held.len(), None)
-    }
-
-    fn emit(&mut self, len: usize, out: &mut Vec<Parsed>) {
-        if len > 0 {
-            let text: String = self.held.drain(..len).collect();
-            self.line_start = text.ends_with('\n');
-            out.push(Parsed::Reasoning(text));
-        }
-    }
-}
-
-impl Parser for Splitter {
-    fn push(&mut self, piece: &str) -> Vec<Parsed> {
-        self.held.push_str(piece);
-        self.run(false)
-    }
-
-    fn finish(&mut self) -> Vec<Parsed> {
-        let mut out = self.run(true);
-        out.extend(self.answer.finish());
-        out
+        (held.len(), None)
     }
 }

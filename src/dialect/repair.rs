@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 
 use super::{Call, ToolSpec, schema};
 
-pub(super) use reader::{Stop, read};
+pub(super) use reader::{Stop, read, read_python};
 
 /// What was mended, in words for the log.
 pub(super) type Notes = Vec<&'static str>;
 
 /// The keys under which models write the tool's name and its arguments. The first is the right one.
-const NAME_KEYS: [&str; 5] = ["name", "tool", "tool_name", "function", "function_name"];
-const ARGUMENT_KEYS: [&str; 6] = ["arguments", "parameters", "args", "params", "input", "kwargs"];
+pub(super) const NAME_KEYS: [&str; 5] = ["name", "tool", "tool_name", "function", "function_name"];
+pub(super) const ARGUMENT_KEYS: [&str; 6] = ["arguments", "parameters", "args", "params", "input", "kwargs"];
 
 /// Why a value is no call.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -73,11 +73,7 @@ pub(super) fn call(value: &Value, tools: &[ToolSpec]) -> Result<(Call, Notes), N
         }
         None => beside_the_name(object, tool, &mut notes)?,
     };
-    for (name, property) in schema::properties(tool) {
-        if let Some(value) = arguments.get_mut(name) {
-            convert(value, property, &mut notes);
-        }
-    }
+    convert_all(&mut arguments, tool, &mut notes);
     complete(tool, &arguments)?;
     Ok((Call { id: String::new(), name: tool.name.clone(), arguments }, notes))
 }
@@ -151,6 +147,15 @@ fn beside_the_name(
     Ok(arguments)
 }
 
+/// Gives values the types that the tool's schema wants, where they are beyond doubt.
+pub(super) fn convert_all(arguments: &mut Map<String, Value>, tool: &ToolSpec, notes: &mut Notes) {
+    for (name, property) in schema::properties(tool) {
+        if let Some(value) = arguments.get_mut(name) {
+            convert(value, property, notes);
+        }
+    }
+}
+
 /// Turns `"3"` into `3` where a number is due, and the like.
 fn convert(value: &mut Value, property: &Value, notes: &mut Notes) {
     let better = match &*value {
@@ -213,6 +218,13 @@ pub(super) fn names_tool(text: &str, tools: &[ToolSpec]) -> bool {
             rest.len() != name.len() && tool(name, tools).is_some()
         })
     })
+}
+
+/// What follows the first of `keys` in a JSON text that need not be whole.
+pub(super) fn value_of<'a>(text: &'a str, keys: &[String]) -> Option<&'a str> {
+    let at = |key: &String| text.find(&format!("\"{key}\"")).map(|at| at + key.len() + 2);
+    let value = text[keys.iter().filter_map(at).min()?..].trim_start();
+    value.strip_prefix(':').map(str::trim_start)
 }
 
 /// Logs what was mended.

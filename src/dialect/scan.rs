@@ -1,6 +1,7 @@
-//! Finds calls in an output that arrives in pieces: one scanner for all wire forms, each of which is a [`Form`].
+//! Finds reasoning and calls in an output that arrives in pieces: one scanner for all wire forms, each of which is a [`Form`].
 
-use super::{Parsed, Parser};
+use super::reasoning::Thoughts;
+use super::{Parsed, Parser, Prompt, Unfinished};
 
 /// Whether a form begins at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,77 +30,174 @@ pub(super) struct Place {
     pub line_start: bool,
     /// Nothing but white space or a call stands before it.
     pub line_blank: bool,
+    /// Nothing but white space stands between it and a call.
+    pub after_call: bool,
+}
+
+impl Place {
+    const START: Self = Self { line_start: true, line_blank: true, after_call: false };
+
+    fn after(self, c: char) -> Self {
+        let after_call = self.after_call && c.is_whitespace();
+        match c {
+            '\n' => Self { line_start: true, line_blank: true, after_call },
+            c => Self { line_start: false, line_blank: self.line_blank && c.is_whitespace(), after_call },
+        }
+    }
 }
 
 /// One way of writing calls. Answers depend on the text alone, and once an answer is not `Unsure` or `More`, more text does
 /// not change it: that is what makes the pieces irrelevant.
 pub(super) trait Form: Send {
     /// The characters that it can begin with.
-    fn starts(&self) -> &'static [char];
+    fn starts(&self) -> &[char];
     /// Whether it begins at the start of `rest`, whose first character is one of [`Form::starts`].
     fn open(&self, rest: &str, place: Place, ended: bool) -> Open;
     /// Reads what it begins. Only called after `open` answered `Yes` for the same text or a beginning of it.
     fn read(&self, rest: &str, ended: bool) -> Read;
+    /// What is known of the call that `rest` begins and does not end.
+    fn unfinished(&self, rest: &str) -> Option<Unfinished> {
+        let _ = rest;
+        None
+    }
 }
 
 /// A parser that looks for several forms at once; earlier ones come first where two could begin at the same place.
 pub(super) struct Scanner {
     forms: Vec<Box<dyn Form>>,
+    thoughts: Thoughts,
+    /// The texts that begin calls, which also end reasoning that was not closed.
+    calls: Vec<String>,
     held: String,
     place: Place,
-    reading: Option<usize>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing but white space so far.
+    Start,
+    /// The prompt began reasoning; a model may begin it again.
+    Opened,
+    Thinking,
+    Answer,
+    /// Inside of what this form begins.
+    Reading(usize),
+}
+
+/// What begins within text.
+enum Begins {
+    Form(usize),
+    /// Reasoning, whose mark is so long.
+    Thoughts(usize),
+    Nothing,
 }
 
 impl Scanner {
-    pub(super) fn new(forms: Vec<Box<dyn Form>>) -> Self {
-        let place = Place { line_start: true, line_blank: true };
-        Self { forms, held: String::new(), place, reading: None }
+    /// For an output that follows `prompt`.
+    pub(super) fn new(forms: Vec<Box<dyn Form>>, thoughts: Thoughts, calls: Vec<String>, prompt: &Prompt) -> Self {
+        let state = if thoughts.is_open_after(&prompt.text) { State::Opened } else { State::Start };
+        Self { forms, thoughts, calls, held: String::new(), place: Place::START, state }
     }
 
     fn run(&mut self, ended: bool) -> Vec<Parsed> {
         let mut out = Vec::new();
         loop {
-            if self.reading.is_none() {
-                let (text, form) = self.find(ended);
-                self.emit_text(text, &mut out);
-                match form {
-                    Some(form) => self.reading = Some(form),
-                    None => return out,
-                }
+            let goes_on = match self.state {
+                State::Start | State::Opened => self.start(ended),
+                State::Thinking => self.think(ended, &mut out),
+                State::Answer => self.answer(ended, &mut out),
+                State::Reading(form) => self.read(form, ended, &mut out),
+            };
+            if !goes_on {
+                return out;
             }
-            let Some(form) = self.reading else { return out };
-            match self.forms[form].read(&self.held, ended) {
-                Read::More if !ended => return out,
-                Read::More => self.emit_text(self.held.len(), &mut out),
-                Read::Text(len) => self.emit_text(len.max(1), &mut out),
-                Read::Items { len, items } => {
-                    let taken = self.take(len);
-                    self.place = Place { line_start: taken.ends_with('\n'), line_blank: true };
-                    out.extend(items);
-                }
-            }
-            self.reading = None;
         }
     }
 
-    /// How much of what is held is text for certain, and the form that begins behind it.
-    fn find(&self, ended: bool) -> (usize, Option<usize>) {
+    /// Looks for the mark of reasoning. Like its fellows, returns whether there is more to do.
+    fn start(&mut self, ended: bool) -> bool {
+        let opened = self.state == State::Opened;
+        let text = self.held.trim_start();
+        let space = self.held.len() - text.len();
+        if text.starts_with(&self.thoughts.open) {
+            self.take(space + self.thoughts.open.len());
+            self.state = State::Thinking;
+        } else if !ended && self.thoughts.open.starts_with(text) {
+            return false;
+        } else {
+            self.state = if opened { State::Thinking } else { State::Answer };
+        }
+        true
+    }
+
+    fn think(&mut self, ended: bool, out: &mut Vec<Parsed>) -> bool {
+        let (certain, marker) = self.thoughts.end(&self.held, &self.calls, self.place.line_start, ended);
+        if certain > 0 {
+            let text = self.take(certain);
+            self.place = text.chars().fold(self.place, Place::after);
+            out.push(Parsed::Reasoning(text));
+        }
+        let Some(marker) = marker else { return false };
+        self.take(marker);
+        self.place = Place::START;
+        self.state = State::Answer;
+        true
+    }
+
+    fn answer(&mut self, ended: bool, out: &mut Vec<Parsed>) -> bool {
+        let (text, begins) = self.find(ended);
+        self.emit_text(text, out);
+        match begins {
+            Begins::Form(form) => self.state = State::Reading(form),
+            Begins::Thoughts(mark) => {
+                self.take(mark);
+                self.state = State::Thinking;
+            }
+            Begins::Nothing => return false,
+        }
+        true
+    }
+
+    fn read(&mut self, form: usize, ended: bool, out: &mut Vec<Parsed>) -> bool {
+        match self.forms[form].read(&self.held, ended) {
+            Read::More if !ended => return false,
+            Read::More => self.emit_text(self.held.len(), out),
+            Read::Text(len) => self.emit_text(len.max(1), out),
+            Read::Items { len, items } => {
+                let line_start = self.take(len).ends_with('\n');
+                self.place = Place { line_start, line_blank: true, after_call: true };
+                out.extend(items);
+            }
+        }
+        self.state = State::Answer;
+        true
+    }
+
+    /// How much of what is held is text for certain, and what begins behind it.
+    fn find(&self, ended: bool) -> (usize, Begins) {
         let mut place = self.place;
         for (at, c) in self.held.char_indices() {
-            for (index, form) in self.forms.iter().enumerate() {
-                if !form.starts().contains(&c) {
-                    continue;
-                }
-                match form.open(&self.held[at..], place, ended) {
-                    Open::No => {}
-                    Open::Unsure if ended => {}
-                    Open::Unsure => return (at, None),
-                    Open::Yes => return (at, Some(index)),
+            let rest = &self.held[at..];
+            if self.thoughts.anywhere {
+                let open = &self.thoughts.open;
+                if rest.starts_with(open) {
+                    return (at, Begins::Thoughts(open.len()));
+                } else if open.starts_with(rest) && !ended {
+                    return (at, Begins::Nothing);
                 }
             }
-            place = after(place, c);
+            for (index, form) in self.forms.iter().enumerate().filter(|(_, form)| form.starts().contains(&c)) {
+                match form.open(rest, place, ended) {
+                    Open::No => {}
+                    Open::Unsure if ended => {}
+                    Open::Unsure => return (at, Begins::Nothing),
+                    Open::Yes => return (at, Begins::Form(index)),
+                }
+            }
+            place = place.after(c);
         }
-        (self.held.len(), None)
+        (self.held.len(), Begins::Nothing)
     }
 
     fn take(&mut self, len: usize) -> String {
@@ -113,18 +211,11 @@ impl Scanner {
             return;
         }
         let text = self.take(len);
-        self.place = text.chars().fold(self.place, after);
+        self.place = text.chars().fold(self.place, Place::after);
         match out.last_mut() {
             Some(Parsed::Text(before)) => before.push_str(&text),
             _ => out.push(Parsed::Text(text)),
         }
-    }
-}
-
-fn after(place: Place, c: char) -> Place {
-    match c {
-        '\n' => Place { line_start: true, line_blank: true },
-        c => Place { line_start: false, line_blank: place.line_blank && c.is_whitespace() },
     }
 }
 
@@ -136,6 +227,13 @@ impl Parser for Scanner {
 
     fn finish(&mut self) -> Vec<Parsed> {
         self.run(true)
+    }
+
+    fn unfinished(&self) -> Option<Unfinished> {
+        match self.state {
+            State::Reading(form) => self.forms[form].unfinished(&self.held),
+            _ => None,
+        }
     }
 }
 

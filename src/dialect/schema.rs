@@ -63,19 +63,84 @@ pub fn accepts(property: &Value, name: &str) -> bool {
     }
 }
 
+/// The types of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    String,
+    Boolean,
+    Null,
+    Integer,
+    Number,
+    Array,
+    Object,
+}
+
+impl Type {
+    const ALL: [(&str, Self); 7] = [
+        ("string", Self::String),
+        ("boolean", Self::Boolean),
+        ("null", Self::Null),
+        ("integer", Self::Integer),
+        ("number", Self::Number),
+        ("array", Self::Array),
+        ("object", Self::Object),
+    ];
+
+    /// Whether a value is of the type. Whole numbers are also integers.
+    fn has(self, value: &Value) -> bool {
+        match self {
+            Self::String => value.is_string(),
+            Self::Boolean => value.is_boolean(),
+            Self::Null => value.is_null(),
+            Self::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+            Self::Number => value.is_number(),
+            Self::Array => value.is_array(),
+            Self::Object => value.is_object(),
+        }
+    }
+}
+
+/// The types that a schema's `type` allows; `None` where it does not say.
+pub fn types(schema: &Value) -> Option<Vec<Type>> {
+    let names: Vec<&str> = match schema.get("type")? {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let known = |name: &&str| Type::ALL.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind);
+    let known: Vec<Type> = names.iter().filter_map(known).collect();
+    (!known.is_empty()).then_some(known)
+}
+
+/// Whether a property takes a value, as far as its type, `enum`, `const` and alternatives say.
+pub fn takes(property: &Value, value: &Value) -> bool {
+    if let Some(values) = property.get("enum").and_then(Value::as_array) {
+        return values.contains(value);
+    }
+    if let Some(only) = property.get("const") {
+        return only == value;
+    }
+    let any_of = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array);
+    if let Some(schemas) = any_of {
+        return schemas.iter().any(|schema| takes(schema, value));
+    }
+    types(property).is_none_or(|types| types.iter().any(|kind| kind.has(value)))
+}
+
 /// The schema as a prompt shows it: without what only a grammar or the fenced form reads.
 pub fn for_prompt(schema: &Value) -> Value {
     clean(schema)
 }
 
-/// The schema as llguidance takes it: closed objects, and the white space that models write themselves.
+/// The schema as llguidance takes it: closed objects, and the white space that models write themselves (the separators are
+/// regular expressions).
 pub fn for_grammar(schema: &Value) -> Value {
     let mut schema = clean(schema);
     close_objects(&mut schema);
     if let Some(map) = schema.as_object_mut() {
         map.insert(
             "x-guidance".into(),
-            json!({"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false, "lenient": true}),
+            json!({"item_separator": ", ?", "key_separator": ": ?", "whitespace_flexible": false, "lenient": true}),
         );
     }
     schema

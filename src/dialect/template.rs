@@ -14,6 +14,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::mpsc::RecvTimeoutError;
@@ -40,10 +41,24 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Output beyond the size of what went in.
 const MAX_EXTRA_OUTPUT: usize = 16 << 20;
 
+/// What a template wants of a message with calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Shape {
+    /// Arguments as a text of JSON instead of an object.
+    pub text_arguments: bool,
+    /// No content instead of an empty one.
+    pub null_content: bool,
+    /// One call a message.
+    pub single_calls: bool,
+    /// Reasoning as a part of the content.
+    pub thinking_parts: bool,
+}
+
 /// A compiled chat template.
 pub struct Template {
     env: Environment<'static>,
     source: String,
+    shape: Shape,
 }
 
 impl fmt::Debug for Template {
@@ -63,7 +78,12 @@ impl Template {
         }
         let mut env = environment();
         env.add_template_owned("chat", source::prepare(source)).map_err(explain)?;
-        Ok(Self { env, source: source.to_owned() })
+        Ok(Self { env, source: source.to_owned(), shape: Shape::default() })
+    }
+
+    /// The same, for a template that wants calls in another shape.
+    pub(super) fn with_shape(self, shape: Shape) -> Self {
+        Self { shape, ..self }
     }
 
     /// The text it was made from.
@@ -81,7 +101,18 @@ impl Template {
         tools: &[ToolSpec],
         options: &RenderOptions,
     ) -> Result<String, DialectError> {
-        let messages: Vec<Value> = messages.iter().map(message).collect();
+        self.render_in(self.shape, messages, tools, options)
+    }
+
+    pub(super) fn render_in(
+        &self,
+        shape: Shape,
+        messages: &[Message],
+        tools: &[ToolSpec],
+        options: &RenderOptions,
+    ) -> Result<String, DialectError> {
+        let messages = if shape.single_calls { Cow::Owned(one_by_one(messages)) } else { Cow::Borrowed(messages) };
+        let messages: Vec<Value> = messages.iter().map(|message| shaped(message, shape)).collect();
         let tools: Vec<Value> = tools.iter().map(tool).collect();
         self.render_json(&messages, (!tools.is_empty()).then_some(&tools), options)
     }
@@ -164,6 +195,53 @@ impl Template {
         };
         String::from_utf8(text).map_err(|e| broken(e.to_string()))
     }
+}
+
+/// A message in the shape that the template wants.
+fn shaped(message: &Message, shape: Shape) -> Value {
+    let mut out = self::message(message);
+    if shape.null_content && message.content.is_empty() && !message.calls.is_empty() {
+        out["content"] = Value::Null;
+    }
+    if shape.text_arguments {
+        for call in out.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
+            let arguments = &mut call["function"]["arguments"];
+            *arguments = super::json_calls::write(arguments).into();
+        }
+    }
+    if let Some(reasoning) = message.reasoning.as_ref().filter(|_| shape.thinking_parts) {
+        let mut parts = vec![json!({"type": "thinking", "thinking": reasoning})];
+        if !message.content.is_empty() {
+            parts.push(json!({"type": "text", "text": message.content}));
+        }
+        out["content"] = parts.into();
+    }
+    out
+}
+
+/// The conversation with each call in a message of its own, and its answer behind it.
+fn one_by_one(messages: &[Message]) -> Vec<Message> {
+    let mut out = Vec::new();
+    let mut rest = messages;
+    while let Some((message, after)) = rest.split_first() {
+        let answers = after.iter().take_while(|answer| answer.role == Role::Tool).count();
+        if message.calls.len() < 2 {
+            out.push(message.clone());
+            rest = after;
+            continue;
+        }
+        for (index, call) in message.calls.iter().enumerate() {
+            let calls = vec![call.clone()];
+            out.push(match index {
+                0 => Message { calls, ..message.clone() },
+                _ => Message { calls, ..Message::new(Role::Assistant, "") },
+            });
+            out.extend(after.get(index).filter(|_| index < answers).cloned());
+        }
+        out.extend(after[..answers].iter().skip(message.calls.len()).cloned());
+        rest = &after[answers..];
+    }
+    out
 }
 
 /// A message as transformers takes it.

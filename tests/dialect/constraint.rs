@@ -13,7 +13,7 @@ use crate::tools::{call, dialects, tools, written};
 
 /// What a grammar makes of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     /// It ends where the grammar may end.
     Accepted,
     /// The grammar wants more.
@@ -22,7 +22,7 @@ enum Verdict {
     Rejected(usize),
 }
 
-fn matcher(grammar: &Grammar) -> Matcher {
+pub fn matcher(grammar: &Grammar) -> Matcher {
     let env = ApproximateTokEnv::single_byte_env();
     let mut factory = ParserFactory::new_simple(&env).expect("the tokenizer is fit");
     factory.quiet();
@@ -33,7 +33,7 @@ fn matcher(grammar: &Grammar) -> Matcher {
 }
 
 /// Feeds `text` until the grammar is over; what follows is free.
-fn judge(mut matcher: Matcher, text: &str) -> Verdict {
+pub fn judge(mut matcher: Matcher, text: &str) -> Verdict {
     for (at, byte) in text.bytes().enumerate() {
         if matcher.is_stopped() {
             return Verdict::Accepted;

@@ -119,14 +119,23 @@ pub fn call() -> impl Strategy<Value = Call> {
 
 /// What an assistant that makes this call has written, as the dialect shows it in a conversation.
 pub fn written(dialect: &dyn Dialect, call: &Call) -> String {
-    let message = Message { calls: vec![call.clone()], ..Message::new(Role::Assistant, "") };
-    let messages = [Message::new(Role::User, "x"), message];
-    let text = dialect.render(&messages, &tools(), &RenderOptions::default()).expect("it renders").text;
-    let before = "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n";
-    // An argument may hold such text too, but only behind it.
-    let at = text.find(before).expect("the conversation is there") + before.len();
-    let turn = text[at..].strip_suffix("<|im_end|>\n<|im_start|>assistant\n").expect("the turn ends");
-    turn.trim_start_matches('\n').to_owned()
+    const ANSWER: &str = "an-answer-instead";
+    let render = |message: Message| {
+        let messages = [Message::new(Role::User, "x"), message];
+        dialect.render(&messages, &tools(), &RenderOptions::default()).expect("it renders").text
+    };
+    let calls =
+        Message { calls: vec![Call { id: "callprob0".into(), ..call.clone() }], ..Message::new(Role::Assistant, "") };
+    let (text, plain) = (render(calls), render(Message::new(Role::Assistant, ANSWER)));
+    let (before, after) = plain.rsplit_once(ANSWER).expect("the answer is there");
+    let begin = text.bytes().zip(before.bytes()).take_while(|(a, b)| a == b).count();
+    let turn = &text[text.floor_char_boundary(begin)..];
+    let same = turn.bytes().rev().zip(after.bytes().rev()).take_while(|(a, b)| a == b).count();
+    // The ends may share a mark, or a part of one: the whole of it belongs to the call.
+    let end = turn.ceil_char_boundary(turn.len() - same);
+    let whole = turn[..end].ends_with(['>', ']', ')', '}', '\n']);
+    let end = if whole { end } else { turn[end..].find('>').map_or(turn.len(), |at| end + at + 1) };
+    turn[..end].trim_start_matches('\n').to_owned()
 }
 
 /// All that a parser makes of these pieces, with neighbouring text joined.

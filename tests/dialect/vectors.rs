@@ -34,3 +34,18 @@ pub fn read(file: &str) -> Vec<(Value, String)> {
         })
         .collect()
 }
+
+/// The families' own templates, by their files' names.
+pub fn templates() -> Vec<(String, String)> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let files = std::fs::read_dir(folder.join("templates")).expect("the templates are readable");
+    let mut templates: Vec<_> = files
+        .map(|file| {
+            let file = file.expect("a file");
+            let text = std::fs::read_to_string(file.path()).expect("a template is text");
+            (file.file_name().to_string_lossy().into_owned(), text)
+        })
+        .collect();
+    templates.sort();
+    templates
+}

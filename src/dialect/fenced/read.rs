@@ -15,7 +15,7 @@ pub(super) struct Block {
 }
 
 impl Form for Block {
-    fn starts(&self) -> &'static [char] {
+    fn starts(&self) -> &[char] {
         &['`']
     }
 

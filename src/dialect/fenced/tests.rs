@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::{Call, Parsed, detect};
+use super::super::{Call, Parsed, Role, detect};
 use super::*;
 
 fn tools() -> Vec<ToolSpec> {

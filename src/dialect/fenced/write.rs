@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::{Call, Message, ToolSpec, repair, schema};
+use super::super::{Call, Message, ToolSpec, json_calls, repair, schema};
 use super::{LongText, NO_NEWLINE, WORD, body};
 
 const INTRODUCTION: &str = "# Tools
@@ -95,7 +95,7 @@ fn head(arguments: &Map<String, Value>, properties: &[(&str, &Value)], in_body: 
 pub(super) fn short(property: &Value, value: &Value) -> String {
     match value.as_str() {
         Some(text) if schema::is_string(property) && is_bare(text) => text.to_owned(),
-        _ => json(value),
+        _ => json_calls::write(value),
     }
 }
 
@@ -103,18 +103,6 @@ pub(super) fn short(property: &Value, value: &Value) -> String {
 fn is_bare(text: &str) -> bool {
     let special = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`' | '=');
     !text.is_empty() && !text.contains(special)
-}
-
-/// JSON with the white space that models write.
-fn json(value: &Value) -> String {
-    match value {
-        Value::Array(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
-        Value::Object(map) => {
-            let entry = |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), json(value));
-            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-        _ => value.to_string(),
-    }
 }
 
 /// A text as the lines of a body.

@@ -19,15 +19,23 @@ pub(in crate::dialect) enum Stop {
 /// Reads one value at the start of `text`: the value, its length in bytes, and what was mended. With `ended`, no more text
 /// will come, so brackets that are still open are closed, but never strings.
 pub(in crate::dialect) fn read(text: &str, ended: bool) -> Result<(Value, usize, Notes), Stop> {
-    let mut reader = Reader { text, at: 0, ended, notes: Notes::new() };
+    let mut reader = Reader { text, at: 0, ended, python: false, notes: Notes::new() };
     let value = reader.value(0)?;
     Ok((value, reader.at, reader.notes))
+}
+
+/// [`read`] for a text that is Python's: its escapes are meant.
+pub(in crate::dialect) fn read_python(text: &str, ended: bool) -> Result<(Value, usize), Stop> {
+    let mut reader = Reader { text, at: 0, ended, python: true, notes: Notes::new() };
+    let value = reader.value(0)?;
+    Ok((value, reader.at))
 }
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     ended: bool,
+    python: bool,
     notes: Notes,
 }
 
@@ -51,7 +59,8 @@ impl Reader<'_> {
     }
 
     fn bad<T>(&self, expected: &str) -> Result<T, Stop> {
-        let found: String = self.rest().chars().take(12).collect();
+        // One character: how much more of the text is there depends on the pieces that it came in.
+        let found: String = self.rest().chars().take(1).collect();
         Err(Stop::Bad(format!("{expected} was expected at {found:?}")))
     }
 
@@ -232,6 +241,15 @@ impl Reader<'_> {
             'r' => out.push('\r'),
             'b' => out.push('\u{8}'),
             'f' => out.push('\u{c}'),
+            'x' if self.python => self.code(2, out)?,
+            'U' if self.python => self.code(8, out)?,
+            'a' | 'v' | '0' | '\n' if self.python => out.extend(match c {
+                'a' => Some('\u{7}'),
+                'v' => Some('\u{b}'),
+                '0' => Some('\0'),
+                // A line that goes on.
+                _ => None,
+            }),
             'u' => {
                 let first = self.hex()?;
                 let c = match first {
@@ -254,6 +272,18 @@ impl Reader<'_> {
                 out.push(c);
             }
         }
+        Ok(())
+    }
+
+    /// The character whose code is written in so many hexadecimal digits.
+    fn code(&mut self, digits: usize, out: &mut String) -> Result<(), Stop> {
+        let len = self.rest().chars().take_while(char::is_ascii_hexdigit).take(digits).count();
+        if len < digits && len == self.rest().len() {
+            return Err(Stop::More);
+        }
+        let code = u32::from_str_radix(&self.rest()[..len], 16).ok();
+        out.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
+        self.at += len;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod sample;
 mod scheduler;
 mod snapshot;
 mod speculate;
+mod vocabulary;
 mod worker;
 
 use std::num::NonZeroU32;
@@ -195,7 +196,7 @@ impl LocalEngine {
             copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
             parser: if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) },
             prompt: prompt.text + &request.prefix,
-            stop: request.stop.clone(),
+            stop: request.stop.iter().chain(self.dialect.stops()).cloned().collect(),
             grammar,
             sampling: request.sampling.clone(),
             max_tokens: request.max_tokens,

@@ -10,8 +10,8 @@ use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
-use toktrie::{TokEnv, TokTrie, TokenId, TokenizerEnv};
 
+use super::vocabulary;
 use crate::engine::{EngineError, Sampling};
 
 /// Over how many generated tokens the repetition penalty looks back.
@@ -29,8 +29,7 @@ impl Grammars {
             background.get_or_init(|| {
                 // Whoever waits for the result must get one, whatever a strange vocabulary does to these libraries.
                 std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    let trie = LlamaSampler::llguidance_tok_env(&model).tok_trie().clone();
-                    let env: TokEnv = Arc::new(Vocabulary { trie, model: model.clone() });
+                    let env = vocabulary::env(&model);
                     let mut factory = ParserFactory::new_simple(&env).map_err(|e| e.to_string())?;
                     factory.quiet();
                     Ok(factory)
@@ -64,30 +63,6 @@ impl Grammars {
                 Ok(matcher)
             }
         }
-    }
-}
-
-/// The vocabulary for llguidance, with the model's own way of splitting text: what a grammar forces is then known in tokens,
-/// which can be drafted, and is not split as the model never saw it.
-struct Vocabulary {
-    trie: TokTrie,
-    model: Arc<LlamaModel>,
-}
-
-impl TokenizerEnv for Vocabulary {
-    fn tok_trie(&self) -> &TokTrie {
-        &self.trie
-    }
-
-    fn tokenize_bytes(&self, text: &[u8]) -> Vec<TokenId> {
-        let tokens = self.model.vocab().tokenize(text, false, false);
-        let tokens: Vec<TokenId> = tokens.iter().map(|token| token.0.cast_unsigned()).collect();
-        // Some tokenisers begin every text with a space of their own.
-        if self.trie.decode_raw(&tokens) == text { tokens } else { self.trie.greedy_tokenize(text) }
-    }
-
-    fn tokenize_is_canonical(&self) -> bool {
-        true
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn plan(
 
 /// What a demanded call begins with. Where no schema holds it, the white space behind the opening is the model's: tokens begin
 /// with it.
-fn opening(dialect: &dyn Dialect, structured: bool) -> &'static str {
+fn opening(dialect: &dyn Dialect, structured: bool) -> &str {
     match structured {
         true if dialect.name() == COMMON => "<tool_call>\n",
         true => "```json\n",
