@@ -24,7 +24,9 @@ impl Turn<'_> {
         let engine = self.session.engine.clone();
         let ask = move || index.ask(&workspace, |index| index.context(&request, budget, &|text| engine.count(text)));
         // A failure of the index is no reason to do nothing: the model can still look for itself.
-        let slices = tokio::task::spawn_blocking(ask).await.unwrap_or_default();
+        let mut slices = tokio::task::spawn_blocking(ask).await.unwrap_or_default();
+        // What is there without a reason is only what the folder is made of.
+        slices.retain(|slice| !slice.why.is_empty());
         let mut found: Vec<RelPath> = Vec::new();
         for slice in &slices {
             if let Ok(path) = self.session.workspace.resolve(&slice.file)

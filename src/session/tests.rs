@@ -260,10 +260,19 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
 }
 
 #[tokio::test]
-async fn a_small_model_finds_the_file_first() {
+async fn a_small_model_is_shown_the_file_that_a_request_is_about() {
+    let mut stage = stage(vec![text("change"), text("two\n```")], small);
+    stage.ask("say two instead of one", Decision::Once).await;
+    assert_eq!(stage.file(), "two\n");
+    let shown = &stage.engine.requests()[1].messages;
+    assert!(shown.iter().any(|m| m.content.starts_with("a.txt\n```txt\none\n```")), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_small_model_looks_for_itself_where_nothing_is_found() {
     let read = call("read", json!({ "path": "a.txt" }));
     let mut stage = stage(vec![text("change"), read, text("two\n```")], small);
-    stage.ask("say two instead of one", Decision::Once).await;
+    stage.ask("translate it", Decision::Once).await;
     assert_eq!(stage.file(), "two\n");
     let Constraint::MustCall(specs) = &stage.engine.requests()[1].constraint else { panic!("a look is demanded") };
     let read = specs.iter().find(|spec| spec.name == "read").unwrap();

@@ -74,13 +74,7 @@ fn a_question_is_answered_and_a_session_goes_on_after_a_kill() {
 
     // A second turn, killed while the model writes.
     let mut child = world
-        .command(&[
-            "exec",
-            "--json",
-            "--resume",
-            "last",
-            "Write a long essay about the history of the arithmetic mean.",
-        ])
+        .command(&["exec", "--json", "--resume", "last", "Explain the history of the arithmetic mean in a long essay."])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -101,7 +95,7 @@ fn a_question_is_answered_and_a_session_goes_on_after_a_kill() {
 fn an_interrupt_ends_the_turn() {
     let Some(world) = World::with_model() else { return };
     let mut child = world
-        .command(&["exec", "--json", "Write a long essay about the history of the arithmetic mean."])
+        .command(&["exec", "--json", "Explain the history of the arithmetic mean in a long essay."])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
