@@ -257,7 +257,7 @@ fn connect(files: &mut [Scored<'_>], request: &Request, by: &Weights) {
     let strength = by.graph * if best > 0.0 { best } else { 1.0 };
     for (file, near) in files.iter_mut().zip(scaled(near)) {
         file.score += strength * near * file.prior;
-        if near > 0.3 && file.why.is_empty() {
+        if total > 0.0 && near > 0.3 && file.why.is_empty() {
             file.why.push("belongs to the files above".into());
         }
     }

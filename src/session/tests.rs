@@ -261,11 +261,12 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
 
 #[tokio::test]
 async fn a_small_model_is_shown_the_file_that_a_request_is_about() {
-    let mut stage = stage(vec![text("change"), text("two\n```")], small);
-    stage.ask("say two instead of one", Decision::Once).await;
-    assert_eq!(stage.file(), "two\n");
+    let mut stage = stage(vec![text("change"), text("colour = blue\n```")], small);
+    fs::write(stage.folder.path().join("a.txt"), "colour = red\n").unwrap();
+    stage.ask("make the colour blue", Decision::Once).await;
+    assert_eq!(stage.file(), "colour = blue\n");
     let shown = &stage.engine.requests()[1].messages;
-    assert!(shown.iter().any(|m| m.content.starts_with("a.txt\n```txt\none\n```")), "{shown:?}");
+    assert!(shown.iter().any(|m| m.content.starts_with("a.txt\n```txt\ncolour = red\n```")), "{shown:?}");
 }
 
 #[tokio::test]

@@ -2,51 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
-use crate::permission::{Class, Permission};
-use crate::workspace::{Patch, RelPath};
+use super::look::Look;
+use super::{Context, Observation, Tool, ToolError, paths};
+use crate::workspace::RelPath;
 
 /// Files that are counted; a tree with more is shown as far as they go.
 const COUNTED: usize = 100_000;
-
-/// The tool.
-pub(super) struct List(Manifest);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
     path: Option<String>,
 }
 
-impl List {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/list.toml")))
-    }
-}
-
-impl Tool for List {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let arguments: Arguments = args::parse(&self.0, args)?;
-        Ok(Permission { class: Class::Read, summary: arguments.path.unwrap_or_else(|| ".".into()), diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || list(arguments.path.as_deref().unwrap_or("."), &cx)).await
-        })
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> {
+        manifest: super::embedded(include_str!("../../tools/list.toml")),
+        summary: |arguments| arguments.path.clone().unwrap_or_else(|| ".".into()),
+        look: |arguments, cx| list(arguments.path.as_deref().unwrap_or("."), cx),
     }
 }
 

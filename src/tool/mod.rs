@@ -5,6 +5,7 @@ mod change;
 mod edit;
 mod index;
 mod list;
+mod look;
 pub mod manifest;
 mod outline;
 mod paths;

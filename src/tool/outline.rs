@@ -1,48 +1,22 @@
 //! `outline`: the definitions of a file or a folder.
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
+use super::look::Look;
+use super::{Context, Observation, Tool, ToolError, paths};
 use crate::code::{definitions, estimate, outline_text};
-use crate::permission::{Class, Permission};
-use crate::workspace::Patch;
-
-/// The tool.
-pub(super) struct Outline(Manifest);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
     path: Option<String>,
 }
 
-impl Outline {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/outline.toml")))
-    }
-}
-
-impl Tool for Outline {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { path } = args::parse(&self.0, args)?;
-        Ok(Permission { class: Class::Read, summary: path.unwrap_or_else(|| ".".into()), diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || outline(arguments.path.as_deref().unwrap_or("."), &cx)).await
-        })
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> {
+        manifest: super::embedded(include_str!("../../tools/outline.toml")),
+        summary: |arguments| arguments.path.clone().unwrap_or_else(|| ".".into()),
+        look: |arguments, cx| outline(arguments.path.as_deref().unwrap_or("."), cx),
     }
 }
 

@@ -1,21 +1,16 @@
 //! `read`: a file's lines, or those of a symbol, numbered.
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
+use super::look::Look;
+use super::{Context, Observation, Tool, ToolError, paths};
 use crate::code::{Definition, definitions};
-use crate::permission::{Class, Permission};
-use crate::workspace::Patch;
 
 /// Longer lines are cut: they are data or minified code.
 const LONGEST_LINE: usize = 1000;
 
 /// Names that are suggested where a symbol is not there.
 const SUGGESTED: usize = 5;
-
-/// The tool.
-pub(super) struct Read(Manifest);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
@@ -25,39 +20,18 @@ struct Arguments {
     symbol: Option<String>,
 }
 
-impl Read {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/read.toml")))
-    }
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> { manifest: super::embedded(include_str!("../../tools/read.toml")), summary, look: read }
 }
 
-impl Tool for Read {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { path, start, end, symbol } = args::parse(&self.0, args)?;
-        let lines = match (symbol, start, end) {
-            (Some(symbol), ..) => format!(" {symbol}"),
-            (None, None, None) => String::new(),
-            (None, start, end) => format!(" {}-{}", start.unwrap_or(1), end.map(|n| n.to_string()).unwrap_or_default()),
-        };
-        Ok(Permission { class: Class::Read, summary: format!("{path}{lines}"), diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || read(&arguments, &cx)).await
-        })
-    }
+fn summary(arguments: &Arguments) -> String {
+    let lines = match (&arguments.symbol, arguments.start, arguments.end) {
+        (Some(symbol), ..) => format!(" {symbol}"),
+        (None, None, None) => String::new(),
+        (None, start, end) => format!(" {}-{}", start.unwrap_or(1), end.map(|n| n.to_string()).unwrap_or_default()),
+    };
+    format!("{}{lines}", arguments.path)
 }
 
 fn read(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError> {

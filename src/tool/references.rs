@@ -1,51 +1,25 @@
 //! `references`: the lines that use a name.
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
+use super::look::Look;
+use super::{Context, Observation, Tool, ToolError};
 use crate::code::Reference;
-use crate::permission::{Class, Permission};
-use crate::workspace::Patch;
 
 /// Bytes of a line that are shown.
 const LONGEST_LINE: usize = 160;
-
-/// The tool.
-pub(super) struct References(Manifest);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
     name: String,
 }
 
-impl References {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/references.toml")))
-    }
-}
-
-impl Tool for References {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { name } = args::parse(&self.0, args)?;
-        Ok(Permission { class: Class::Read, summary: name, diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || references(&arguments, &cx)).await
-        })
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> {
+        manifest: super::embedded(include_str!("../../tools/references.toml")),
+        summary: |arguments| arguments.name.clone(),
+        look: references,
     }
 }
 

@@ -8,12 +8,12 @@ use crate::dialect::ToolSpec;
 /// The tools that come with Moru, in the order in which prompts name them.
 pub fn builtin() -> Vec<Arc<dyn Tool>> {
     vec![
-        Arc::new(read::Read::new()),
-        Arc::new(list::List::new()),
-        Arc::new(search::Search::new()),
-        Arc::new(outline::Outline::new()),
-        Arc::new(symbol::Symbol::new()),
-        Arc::new(references::References::new()),
+        Arc::new(read::tool()),
+        Arc::new(list::tool()),
+        Arc::new(search::tool()),
+        Arc::new(outline::tool()),
+        Arc::new(symbol::tool()),
+        Arc::new(references::tool()),
         Arc::new(edit::Edit::new()),
         Arc::new(write::Write::new()),
         Arc::new(run::Run::new()),
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_later_tool_stands_in_for_an_earlier_one() {
         let mut tools = builtin();
-        tools.push(Arc::new(read::Read::new()));
+        tools.push(Arc::new(read::tool()));
         assert_eq!(Registry::new(tools).iter().count(), 9);
     }
 

@@ -2,16 +2,15 @@
 
 use std::fmt::Write;
 
-use futures_util::future::BoxFuture;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::sinks::Lossy;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking, paths};
+use super::look::Look;
+use super::{Context, Observation, Tool, ToolError, paths};
 use crate::code::{Definition, definitions};
-use crate::permission::{Class, Permission};
-use crate::workspace::{Patch, RelPath};
+use crate::workspace::RelPath;
 
 /// Files that are searched; a larger tree wants a path.
 const SEARCHED: usize = 200_000;
@@ -20,44 +19,20 @@ const LONGEST_LINE: usize = 200;
 /// Matches after which the search is called off: nobody reads on.
 const MOST: usize = 10_000;
 
-/// The tool.
-pub(super) struct Search(Manifest);
-
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
     pattern: String,
     path: Option<String>,
 }
 
-impl Search {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/search.toml")))
-    }
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> { manifest: super::embedded(include_str!("../../tools/search.toml")), summary, look: search }
 }
 
-impl Tool for Search {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { pattern, path } = args::parse(&self.0, args)?;
-        let place = path.map(|path| format!(" in {path}")).unwrap_or_default();
-        Ok(Permission { class: Class::Read, summary: format!("{pattern}{place}"), diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || search(&arguments, &cx)).await
-        })
-    }
+fn summary(arguments: &Arguments) -> String {
+    let place = arguments.path.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
+    format!("{}{place}", arguments.pattern)
 }
 
 fn search(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError> {

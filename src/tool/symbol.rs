@@ -2,23 +2,18 @@
 
 use std::fmt::Write;
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
+use super::look::Look;
 use super::read::numbered;
 use super::references::listed;
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
+use super::{Context, Observation, Tool, ToolError};
 use crate::code::{self, Reference};
-use crate::permission::{Class, Permission};
-use crate::workspace::Patch;
 
 /// Definitions that are shown with their bodies; of more, the places are.
 const SHOWN: usize = 3;
 /// Names that are suggested where there is none like that.
 const SUGGESTED: usize = 5;
-
-/// The tool.
-pub(super) struct Symbol(Manifest);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
@@ -35,33 +30,12 @@ struct Answer {
     alike: Vec<code::Symbol>,
 }
 
-impl Symbol {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/symbol.toml")))
-    }
-}
-
-impl Tool for Symbol {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, _cx: &Context) -> Result<Plan, ToolError> {
-        let Arguments { name, .. } = args::parse(&self.0, args)?;
-        Ok(Permission { class: Class::Read, summary: name, diff: None }.into())
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        _patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments: Arguments = args::parse(&self.0, args)?;
-            let cx = cx.clone();
-            blocking(move || symbol(&arguments, &cx)).await
-        })
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Look::<Arguments> {
+        manifest: super::embedded(include_str!("../../tools/symbol.toml")),
+        summary: |arguments| arguments.name.clone(),
+        look: symbol,
     }
 }
 
