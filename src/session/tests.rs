@@ -305,3 +305,20 @@ async fn an_interrupt_reaches_a_request_that_has_not_begun() {
     // And none after it.
     assert_eq!(end(&stage.ask("hello", Decision::Once).await).0, Outcome::Done);
 }
+
+#[tokio::test]
+async fn where_no_try_passes_the_examples_the_first_one_stays() {
+    let example = |body: &str| format!("def f():\n    \"\"\"\n    >>> f()\n    1\n    \"\"\"\n    return {body}\n");
+    // The second try is the first one over again, until the steps are used up.
+    let tries = std::iter::repeat_n(text(&format!("{}```", example("2"))), 10);
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.max_steps = 3;
+    };
+    let mut stage = stage(std::iter::once(text("change")).chain(tries).collect(), change);
+    let path = stage.folder.path().join("f.py");
+    fs::write(&path, example("None")).unwrap();
+    let events = stage.ask("let f.py return one", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::NotDone);
+    assert_eq!(fs::read_to_string(path).unwrap(), example("2"));
+}

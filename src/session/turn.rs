@@ -130,6 +130,9 @@ impl Turn<'_> {
             };
             let unchanged = self.record.changes() == before.changes;
             if outcome == Outcome::Interrupted || unchanged || !self.may_check() {
+                if outcome == Outcome::NotDone {
+                    self.give_up().await?;
+                }
                 // Without a new change the check would say what it said before.
                 let still_fails = attempt > 0 && outcome == Outcome::Done;
                 return Ok(if still_fails { Outcome::NotDone } else { outcome });
