@@ -35,6 +35,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// How every conversation with the system prompt of this one begins: that, and a request in which nothing is asked yet,
+    /// since many templates refuse a conversation without one.
+    pub fn opening(messages: &[Self]) -> Vec<Self> {
+        let system = messages.first().filter(|message| message.role == Role::System);
+        system.cloned().into_iter().chain([Self::new(Role::User, "")]).collect()
+    }
+
     /// A message with text alone.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), reasoning: None, calls: Vec::new(), call_id: None, name: None }

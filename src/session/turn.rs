@@ -206,10 +206,7 @@ impl Turn<'_> {
     /// Announces the turn.
     fn begin(&mut self, request: &str) -> Result<(), TurnError> {
         let session = &mut *self.session;
-        let mut opening: Vec<Message> =
-            session.transcript.first().filter(|m| m.role == Role::System).cloned().into_iter().collect();
-        // Many templates refuse a conversation in which nobody has asked anything.
-        opening.push(Message::new(Role::User, ""));
+        let opening = Message::opening(&session.transcript);
         let info = session.engine.info();
         let started = Event::TurnStarted {
             version: event::VERSION,

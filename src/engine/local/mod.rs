@@ -167,11 +167,7 @@ impl LocalEngine {
     /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
     /// prompt and the tools.
     fn stable(&self, messages: &[Message], tools: &[ToolSpec], prompt: &str) -> usize {
-        let mut opening: Vec<Message> =
-            messages.first().filter(|m| m.role == Role::System).cloned().into_iter().collect();
-        // Many templates refuse a conversation in which nobody has asked anything.
-        opening.push(Message::new(Role::User, ""));
-        let Ok(opening) = self.prompt(&opening, tools) else { return 0 };
+        let Ok(opening) = self.prompt(&Message::opening(messages), tools) else { return 0 };
         let common = opening.text.bytes().zip(prompt.bytes()).take_while(|(a, b)| a == b).count();
         let head = &prompt[..prompt.floor_char_boundary(common)];
         let end = |control: &String| head.rfind(control.as_str()).map(|at| at + control.len());
