@@ -1,8 +1,11 @@
-//! What `edit` and `write` share: the change is planned for the question, made, and looked at for syntax errors.
+//! The frame of the tools that change a file: the change is planned for the question, made, and looked at for syntax errors.
 
 use std::path::Path;
 
-use super::{Context, Detail, Observation, Plan, ToolError, blocking};
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::{Args, Context, Detail, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
 use crate::code::syntax::{self, SyntaxError};
 use crate::permission::{Class, Permission};
 use crate::workspace::{Applied, Edit, Patch, RelPath};
@@ -10,29 +13,49 @@ use crate::workspace::{Applied, Edit, Patch, RelPath};
 /// Errors that are shown; further ones mostly follow from these.
 const ERRORS_SHOWN: usize = 3;
 
-/// What making `edit` asks for. `verb` is the tool's name.
-pub(super) fn plan(verb: &str, path: &RelPath, edit: &Edit, cx: &Context) -> Result<Plan, ToolError> {
-    let patch = cx.workspace.plan(edit)?;
-    let diff = Some(patch.diff.clone());
-    let permission = Permission { class: Class::Edit, summary: format!("{verb} {}", path.as_str()), diff };
-    Ok(Plan { permission, patch: Some(patch) })
+/// The file, and what is to be done to it.
+pub(super) type Meant = Result<(RelPath, Edit), ToolError>;
+
+/// A tool that changes one file, with arguments of type `A`.
+pub(super) struct Change<A> {
+    pub manifest: Manifest,
+    /// Begins the sentence for the model (`Edited`).
+    pub done: &'static str,
+    /// What the arguments mean for the file as it is.
+    pub mean: fn(A, &Context) -> Meant,
 }
 
-/// Makes the planned change, or where none was planned what `mean` says, on a thread that may wait for the disk.
-pub(super) async fn run(
-    verb: &str,
-    done: &'static str,
-    patch: Option<Patch>,
-    cx: &Context,
-    mean: impl FnOnce(&Context) -> Result<(RelPath, Edit), ToolError> + Send + 'static,
-) -> Result<Observation, ToolError> {
-    let (verb, cx) = (verb.to_owned(), cx.clone());
-    blocking(move || {
-        let (path, edit) = mean(&cx)?;
-        let patch = patch.map_or_else(|| cx.workspace.plan(&edit), Ok)?;
-        make(&verb, done, &path, patch, &cx)
-    })
-    .await
+impl<A: DeserializeOwned + Send + 'static> Tool for Change<A> {
+    fn spec(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn plan(&self, args: &Args, cx: &Context) -> Result<Plan, ToolError> {
+        let (path, edit) = (self.mean)(args::parse(&self.manifest, args)?, cx)?;
+        let patch = cx.workspace.plan(&edit)?;
+        let summary = format!("{} {}", self.manifest.name, path.as_str());
+        let permission = Permission { class: Class::Edit, summary, diff: Some(patch.diff.clone()) };
+        Ok(Plan { permission, patch: Some(patch) })
+    }
+
+    /// Makes the planned change, or where none was planned what the arguments mean, on a thread that may wait for the disk.
+    fn run<'a>(
+        &'a self,
+        args: &'a Args,
+        patch: Option<Patch>,
+        cx: &'a Context,
+    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
+        Box::pin(async move {
+            let arguments: A = args::parse(&self.manifest, args)?;
+            let (verb, done, mean, cx) = (self.manifest.name.clone(), self.done, self.mean, cx.clone());
+            blocking(move || {
+                let (path, edit) = mean(arguments, &cx)?;
+                let patch = patch.map_or_else(|| cx.workspace.plan(&edit), Ok)?;
+                make(&verb, done, &path, patch, &cx)
+            })
+            .await
+        })
+    }
 }
 
 /// Makes the change. `done` begins the sentence for the model (`Edited`).

@@ -1,13 +1,10 @@
 //! `edit`: replaces a text that stands once in a file.
 
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Args, Context, Manifest, Observation, Plan, Tool, ToolError, args, change, paths};
-use crate::workspace::{self, Patch, RelPath};
-
-/// The tool.
-pub(super) struct Edit(Manifest);
+use super::change::{Change, Meant};
+use super::{Context, Tool, paths};
+use crate::workspace;
 
 #[derive(Debug, Clone, Deserialize)]
 struct Arguments {
@@ -16,37 +13,13 @@ struct Arguments {
     new: String,
 }
 
-impl Edit {
-    pub fn new() -> Self {
-        Self(super::embedded(include_str!("../../tools/edit.toml")))
-    }
-}
-
-impl Tool for Edit {
-    fn spec(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn plan(&self, args: &Args, cx: &Context) -> Result<Plan, ToolError> {
-        let (path, edit) = mean(args::parse(&self.0, args)?, cx)?;
-        change::plan(&self.0.name, &path, &edit, cx)
-    }
-
-    fn run<'a>(
-        &'a self,
-        args: &'a Args,
-        patch: Option<Patch>,
-        cx: &'a Context,
-    ) -> BoxFuture<'a, Result<Observation, ToolError>> {
-        Box::pin(async move {
-            let arguments = args::parse(&self.0, args)?;
-            change::run(&self.0.name, "Edited", patch, cx, move |cx| mean(arguments, cx)).await
-        })
-    }
+/// The tool.
+pub(super) fn tool() -> impl Tool {
+    Change::<Arguments> { manifest: super::embedded(include_str!("../../tools/edit.toml")), done: "Edited", mean }
 }
 
 /// What the arguments mean for the file as it is.
-fn mean(arguments: Arguments, cx: &Context) -> Result<(RelPath, workspace::Edit), ToolError> {
+fn mean(arguments: Arguments, cx: &Context) -> Meant {
     let Arguments { path, mut old, mut new } = arguments;
     let path = paths::resolve(&path, cx)?;
     let text = cx.workspace.read(&path).map(|file| file.text);

@@ -14,8 +14,8 @@ pub fn builtin() -> Vec<Arc<dyn Tool>> {
         Arc::new(outline::tool()),
         Arc::new(symbol::tool()),
         Arc::new(references::tool()),
-        Arc::new(edit::Edit::new()),
-        Arc::new(write::Write::new()),
+        Arc::new(edit::tool()),
+        Arc::new(write::tool()),
         Arc::new(run::Run::new()),
     ]
 }
