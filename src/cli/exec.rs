@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::setup::{self, Begin};
-use super::{Common, Error, ModelOptions, ServerOptions};
+use super::{Error, SessionOptions};
 use crate::config::{Dirs, Effort};
 use crate::permission::{Decision, Mode, Permission};
 use crate::session::{Change, Event, Handle, Input, Outcome};
@@ -20,11 +20,7 @@ pub struct Args {
     /// What is to be done; `-`, or nothing where something is piped in, reads it from standard input.
     prompt: Option<String>,
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    model: ModelOptions,
-    #[command(flatten)]
-    server: ServerOptions,
+    session: SessionOptions,
     /// Print every event as a line of JSON.
     #[arg(long)]
     json: bool,
@@ -46,9 +42,6 @@ pub struct Args {
     /// Model calls at most.
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Go on with an earlier session of this folder: its name, or `last`.
-    #[arg(long, value_name = "ID")]
-    resume: Option<String>,
 }
 
 /// Runs the command.
@@ -57,9 +50,7 @@ pub struct Args {
 /// The session cannot begin.
 pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
     let prompt = prompt(args.prompt.as_deref())?;
-    let folder = setup::folder(&args.common)?;
-    let mut config = super::config(dirs, &folder, &args.model)?;
-    super::serve(&mut config, &args.server, offline);
+    let mut config = args.session.config(dirs, offline)?;
     if args.yes || args.dry_run {
         config.mode = Mode::Yes;
     }
@@ -71,11 +62,11 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
     config.budget = args.budget.or(config.budget);
     config.max_steps = args.max_steps.unwrap_or(config.max_steps);
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let begin = Begin { resume: args.resume, dry_run: args.dry_run, interactive };
+    let begin = Begin { resume: args.session.resume.clone(), dry_run: args.dry_run, interactive };
     let show = if args.json { Show::Json } else { Show::Text { diffs: args.dry_run } };
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
-        let ready = setup::session(&config, dirs, &args.common, &begin).await?;
+        let ready = setup::session(&config, dirs, &args.session.common, &begin).await?;
         for notice in &ready.notices {
             tell(&format!("moru: {notice}"));
         }

@@ -88,6 +88,29 @@ pub struct ServerOptions {
     template: Option<PathBuf>,
 }
 
+/// What every command that begins a session takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SessionOptions {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    server: ServerOptions,
+    /// Go on with an earlier session of this folder: its name, or `last`.
+    #[arg(long, value_name = "ID")]
+    resume: Option<String>,
+}
+
+impl SessionOptions {
+    /// The settings for the folder, with what the command line says of the model and of servers.
+    fn config(&self, dirs: &Dirs, offline: bool) -> Result<Config, Error> {
+        let mut config = config(dirs, &setup::folder(&self.common)?, &self.model)?;
+        serve(&mut config, &self.server, offline);
+        Ok(config)
+    }
+}
+
 fn api(text: &str) -> Result<ServerApi, String> {
     match text {
         "chat" => Ok(ServerApi::Chat),

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::setup::{self, Begin};
-use super::{Common, Error, ModelOptions, ServerOptions};
+use super::{Error, SessionOptions};
 use crate::config::Dirs;
 use crate::session::{Event, Input};
 use crate::tui::{self, Colour, Opening};
@@ -17,14 +17,7 @@ pub struct Args {
     /// A first request.
     prompt: Option<String>,
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    model: ModelOptions,
-    #[command(flatten)]
-    server: ServerOptions,
-    /// Go on with an earlier session of this folder: its name, or `last`.
-    #[arg(long, value_name = "ID")]
-    resume: Option<String>,
+    session: SessionOptions,
 }
 
 /// Opens the terminal UI.
@@ -35,14 +28,12 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<(), Error> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Error::Usage("there is no terminal to open in; use `moru exec` for requests without one".into()));
     }
-    let folder = setup::folder(&args.common)?;
-    let mut config = super::config(dirs, &folder, &args.model)?;
-    super::serve(&mut config, &args.server, offline);
+    let config = args.session.config(dirs, offline)?;
     eprintln!("moru: {} …", setup::loading(&config));
-    let begin = Begin { resume: args.resume, dry_run: false, interactive: true };
+    let begin = Begin { resume: args.session.resume.clone(), dry_run: false, interactive: true };
     let runtime = setup::runtime()?;
     let result = runtime.block_on(async {
-        let ready = setup::session(&config, dirs, &args.common, &begin).await?;
+        let ready = setup::session(&config, dirs, &args.session.common, &begin).await?;
         let workspace = ready.session.workspace.clone();
         let info = ready.session.engine.info().clone();
         let mut past = ready.past;
