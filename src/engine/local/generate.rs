@@ -72,9 +72,11 @@ enum Phase {
 }
 
 /// The output's state.
-#[derive(Default)]
 struct Written {
-    picker: Option<Picker>,
+    sampler: Sampler,
+    matcher: Option<Matcher>,
+    /// Guesses what comes next, where that is asked for.
+    drafter: Option<Drafter>,
     utf8: Utf8,
     /// The end of the text so far, as far as a trigger may reach back.
     tail: String,
@@ -86,18 +88,27 @@ struct Written {
     limit: usize,
 }
 
-/// What picks the next token, and guesses the ones after it.
-struct Picker {
-    sampler: Sampler,
-    matcher: Option<Matcher>,
-    drafter: Option<Drafter>,
+impl Written {
+    /// Nothing yet.
+    fn new(sampler: Sampler) -> Self {
+        Self {
+            sampler,
+            matcher: None,
+            drafter: None,
+            utf8: Utf8::default(),
+            tail: String::new(),
+            end: String::new(),
+            reached_stop: false,
+            tokens: Vec::new(),
+            logprobs: 0.0,
+            limit: 0,
+        }
+    }
 }
 
 impl Generation {
-    /// Brings the slot to what it shares with the job's prompt and settles what is left to read.
-    ///
-    /// # Errors
-    /// The prompt is too long. The job has been told.
+    /// Brings the slot to what it shares with the job's prompt and settles what is left to read. `None`: the prompt cannot be
+    /// read, and the job has been told why.
     pub fn begin(worker: &mut Worker<'_>, job: Job) -> Option<Self> {
         let since = Instant::now();
         let prompt = job.prompt.as_bytes();
@@ -110,13 +121,20 @@ impl Generation {
         rest.extend(vocab.tokenize(&prompt[stable..], false, true));
         let usage = Usage { prompt: kept.tokens + rest.len(), cached: kept.tokens, ..Usage::default() };
         tracing::debug!(slot = job.slot, kept = kept.tokens, read = rest.len(), "prompt");
-        if usage.prompt + ROOM > worker.capacity() {
-            let error = EngineError::TooLong { prompt: usage.prompt, context: worker.capacity() };
+        let unreadable = if rest.is_empty() {
+            Some(EngineError::Prompt("the prompt has no text that this model knows".into()))
+        } else if usage.prompt + ROOM > worker.capacity() {
+            Some(EngineError::TooLong { prompt: usage.prompt, context: worker.capacity() })
+        } else {
+            None
+        };
+        if let Some(error) = unreadable {
             let _ = job.deltas.send(Err(error));
             return None;
         }
         let phase = Phase::Reading { rest, done: 0, snapshot_at };
-        Some(Self { job, phase, usage, since, written: Written::default() })
+        let written = Written::new(Sampler::new(&job.sampling, worker.model.n_vocab()));
+        Some(Self { job, phase, usage, since, written })
     }
 
     pub fn slot(&self) -> usize {
@@ -186,19 +204,16 @@ impl Generation {
     fn begin_to_write(&mut self, worker: &mut Worker<'_>) -> Result<(), EngineError> {
         worker.slots[self.job.slot].prompt_ends();
         let slot = &worker.slots[self.job.slot];
-        let matcher = match &self.job.grammar {
-            Some(grammar) if grammar.trigger.is_none() => Some(worker.grammars.matcher(&grammar.lark)?),
-            _ => None,
-        };
+        if let Some(Grammar { lark, trigger: None }) = &self.job.grammar {
+            self.written.matcher = Some(worker.grammars.matcher(lark)?);
+        }
         let vocab = worker.model.vocab();
-        let drafter = self.job.copy_from.as_ref().filter(|_| worker.can_cut()).map(|texts| {
+        self.written.drafter = self.job.copy_from.as_ref().filter(|_| worker.can_cut()).map(|texts| {
             let ids = |text: &String| vocab.tokenize(text.as_bytes(), false, false).iter().map(|t| t.0).collect();
             Drafter::new(&texts.iter().map(ids).collect::<Vec<_>>(), slot.tokens())
         });
         let room = worker.capacity() - slot.len();
         self.written.limit = self.job.max_tokens.unwrap_or(room).min(room);
-        let sampler = Sampler::new(&self.job.sampling, worker.model.n_vocab());
-        self.written.picker = Some(Picker { sampler, matcher, drafter });
         self.usage.prefill_seconds = self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
         Ok(())
@@ -211,8 +226,8 @@ impl Generation {
         let mut accepted = 0;
         let ended = loop {
             let row = first + accepted;
-            let Some(picker) = &mut self.written.picker else { break Some((None, Stop::End)) };
-            let token = picker.sampler.pick(worker.logits(row), picker.matcher.as_mut())?;
+            let written = &mut self.written;
+            let token = written.sampler.pick(worker.logits(row), written.matcher.as_mut())?;
             if worker.model.vocab().is_eog(token) {
                 break Some((None, Stop::End));
             }
@@ -251,7 +266,7 @@ impl Generation {
     fn next(&mut self, worker: &Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
         let mut next = vec![token];
         let left = self.written.limit - self.written.tokens.len();
-        let Some(Picker { matcher, drafter: Some(drafter), .. }) = &mut self.written.picker else { return next };
+        let Written { matcher, drafter: Some(drafter), .. } = &mut self.written else { return next };
         if !worker.alone {
             // The batch is full of what others write already.
             return next;
@@ -314,20 +329,18 @@ impl Generation {
             self.written.logprobs += logprob(worker.logits(row), token);
         }
         self.written.tokens.push(token.0);
-        let (mut stopped, mut is_bound) = (false, false);
-        if let Some(Picker { sampler, matcher, drafter }) = &mut self.written.picker {
-            sampler.accept(token);
-            if let Some(drafter) = drafter {
-                drafter.push(token.0);
-            }
-            if let Some(matcher) = matcher {
-                matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
-                (stopped, is_bound) = (matcher.is_stopped(), true);
-            }
+        self.written.sampler.accept(token);
+        if let Some(drafter) = &mut self.written.drafter {
+            drafter.push(token.0);
         }
         let text = self.written.utf8.push(&worker.piece(token));
-        if !is_bound {
-            self.watch_for_trigger(worker, &text)?;
+        let mut stopped = false;
+        match &mut self.written.matcher {
+            Some(matcher) => {
+                matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
+                stopped = matcher.is_stopped();
+            }
+            None => self.watch_for_trigger(worker, &text)?,
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
@@ -350,9 +363,7 @@ impl Generation {
         let tokens = worker.model.vocab().tokenize(beyond.as_bytes(), false, false);
         let ids: Vec<u32> = tokens.iter().map(|t| t.0.cast_unsigned()).collect();
         if matcher.validate_tokens(&ids).is_ok_and(|valid| valid == ids.len()) && matcher.consume_tokens(&ids).is_ok() {
-            if let Some(picker) = &mut written.picker {
-                picker.matcher = Some(matcher);
-            }
+            written.matcher = Some(matcher);
         } else {
             tracing::warn!(beyond, "what follows the trigger fits no call; going on without the constraint");
         }

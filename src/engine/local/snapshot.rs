@@ -74,7 +74,7 @@ impl Snapshots {
             found.0.bytes > longer_than
                 && prompt.get(..found.0.bytes).is_some_and(|head| hex(&Sha256::digest(head)) == found.1)
         };
-        let named = files(&self.folder).into_iter().filter_map(|file| named(&file.path));
+        let named = paths(&self.folder).filter_map(|path| named(&path));
         named.filter(fits).map(|(found, _)| found).max_by_key(|found| found.bytes)
     }
 
@@ -116,8 +116,7 @@ impl Snapshots {
 
     /// Removes what was not used for longest, of any model, until the rest is within the limit.
     fn prune(&self) {
-        let folders = fs::read_dir(&self.place.folder).into_iter().flatten().flatten();
-        let mut all: Vec<Entry> = folders.flat_map(|folder| files(&folder.path())).collect();
+        let mut all: Vec<Entry> = paths(&self.place.folder).flat_map(|folder| files(&folder)).collect();
         all.sort_by_key(|entry| entry.used);
         let mut total: u64 = all.iter().map(|entry| entry.size).sum();
         for entry in all {
@@ -136,11 +135,15 @@ struct Entry {
     used: SystemTime,
 }
 
+/// What is in a folder; nothing where it cannot be read.
+fn paths(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
 fn files(folder: &Path) -> Vec<Entry> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let known = entries.filter_map(|entry| {
-        let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-        Some(Entry { path: entry.path(), size: meta.len(), used: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
+    let known = paths(folder).filter_map(|path| {
+        let meta = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
+        Some(Entry { path, size: meta.len(), used: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH) })
     });
     known.collect()
 }

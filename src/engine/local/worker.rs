@@ -116,8 +116,8 @@ impl<'m> Worker<'m> {
     pub fn bring(&mut self, slot: usize, prompt: &[u8]) -> Kept {
         self.check(slot);
         let mut kept = self.slots[slot].keep(prompt);
-        let other = (0..SLOTS).map(|i| (self.slots[i].keep(prompt), i)).max_by_key(|(kept, _)| kept.tokens);
-        if let Some((more, from)) = other
+        let others = (0..SLOTS).filter(|&other| other != slot).map(|other| (self.slots[other].keep(prompt), other));
+        if let Some((more, from)) = others.max_by_key(|(kept, _)| kept.tokens)
             && more.tokens > kept.tokens
             && self.fork(from, slot, more.tokens)
         {
