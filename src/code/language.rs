@@ -63,12 +63,18 @@ const fn row(
 /// All of them. To add one: its tree-sitter crate in `Cargo.toml`, its query in `queries/`, its row here, a case in the tests
 /// of [`super::syntax`] and of [`super::extract`].
 pub static LANGUAGES: [Language; 24] = [
-    row("C", &["c", "h"], tree_sitter_c::LANGUAGE, include_str!("queries/c.scm"), Program),
+    row(
+        "C",
+        &["c", "h"],
+        tree_sitter_c::LANGUAGE,
+        concat!(include_str!("queries/c-family.scm"), include_str!("queries/c.scm")),
+        Program,
+    ),
     row(
         "C++",
         &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "cu", "cuh"],
         tree_sitter_cpp::LANGUAGE,
-        include_str!("queries/cpp.scm"),
+        concat!(include_str!("queries/c-family.scm"), include_str!("queries/cpp.scm")),
         Program,
     ),
     row("Go", &["go"], tree_sitter_go::LANGUAGE, include_str!("queries/go.scm"), Program),
@@ -77,7 +83,7 @@ pub static LANGUAGES: [Language; 24] = [
         "JavaScript",
         &["js", "mjs", "cjs", "jsx"],
         tree_sitter_javascript::LANGUAGE,
-        include_str!("queries/javascript.scm"),
+        concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/javascript.scm")),
         Program,
     ),
     row("Python", &["py", "pyi", "pyw"], tree_sitter_python::LANGUAGE, include_str!("queries/python.scm"), Program),
@@ -86,10 +92,16 @@ pub static LANGUAGES: [Language; 24] = [
         "TypeScript",
         &["ts", "mts", "cts"],
         tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
-        include_str!("queries/typescript.scm"),
+        concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/typescript.scm")),
         Program,
     ),
-    row("TSX", &["tsx"], tree_sitter_typescript::LANGUAGE_TSX, include_str!("queries/typescript.scm"), Program),
+    row(
+        "TSX",
+        &["tsx"],
+        tree_sitter_typescript::LANGUAGE_TSX,
+        concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/typescript.scm")),
+        Program,
+    ),
     row("C#", &["cs"], tree_sitter_c_sharp::LANGUAGE, include_str!("queries/c-sharp.scm"), Program),
     row("Ruby", &["rb", "rake", "gemspec"], tree_sitter_ruby::LANGUAGE, include_str!("queries/ruby.scm"), Program),
     row("PHP", &["php"], tree_sitter_php::LANGUAGE_PHP, include_str!("queries/php.scm"), Program),
