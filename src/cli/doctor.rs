@@ -1,5 +1,7 @@
 //! `moru doctor`: looks at everything that Moru needs, and says what to do about what is bad.
 
+pub mod plan;
+
 use std::fmt;
 use std::io::{self, Write};
 
@@ -17,6 +19,12 @@ use crate::model::{self, ModelError, ResolvedModel, fit, hash};
 pub struct Args {
     #[command(flatten)]
     pub server: ServerOptions,
+    /// Say how this model, a name or a file, would be loaded, and nothing else.
+    #[arg(long, value_name = "MODEL")]
+    pub plan: Option<String>,
+    /// With --plan: for the machine that this TOML file describes, in place of this one.
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub machine: Option<std::path::PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -92,7 +100,7 @@ pub fn run(args: &Args, config: &Config, dirs: &Dirs, probes: Probes) -> io::Res
     report.add(model_file(&config.model, &resolved))?;
     if let Ok(resolved) = &resolved {
         let room = device::room_on(&machine, &devices, config.context, config.gpu_layers);
-        report.add(room_for(resolved, room))?;
+        report.add(room_for(resolved, &room))?;
     }
     if report.worst() < Status::Bad {
         report.add(speed((probes.speed)()))?;
@@ -282,18 +290,13 @@ fn model_file(value: &str, resolved: &Result<ResolvedModel, ModelError>) -> Chec
     }
 }
 
-fn room_for(resolved: &ResolvedModel, room: fit::Room) -> Check {
+fn room_for(resolved: &ResolvedModel, room: &fit::Room) -> Check {
     match fit::fit(&resolved.gguf, room) {
-        Ok(fit) => {
-            let gpu =
-                if fit.gpu_layers > 0 { format!(", {} layers on the GPU", fit.gpu_layers) } else { String::new() };
-            let found = format!("{} tokens, {} of memory{gpu}", fit.context, HumanBytes(fit.memory_bytes));
-            good("context", found)
-        }
+        Ok(fit) => good("plan", fit.to_string()),
         Err(error) => {
             let text = error.to_string();
             let (found, advice) = text.split_once("; ").unwrap_or((&text, "choose a smaller model"));
-            fault(Status::Bad, "context", found, advice)
+            fault(Status::Bad, "plan", found, advice)
         }
     }
 }

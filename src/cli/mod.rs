@@ -245,6 +245,9 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
 fn diagnose(args: &WithModel<doctor::Args>, dirs: &Dirs, offline: bool) -> Result<ExitCode, Error> {
     let folder = std::env::current_dir().unwrap_or_default();
     let mut config = config(dirs, &folder, &args.model)?;
+    if let Some(model) = &args.own.plan {
+        return doctor::plan::run(model, &args.own, &config, dirs).map(|()| ExitCode::SUCCESS);
+    }
     serve(&mut config, &args.own.server, offline);
     let works = if config.engine.is_some() {
         let findings = || setup::runtime()?.block_on(setup::probe(&config));

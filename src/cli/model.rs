@@ -250,12 +250,7 @@ fn describe_file(gguf: &gguf::Gguf, table: &mut Table<2>) {
     let room = crate::model::device::room(0, None);
     row(
         "on this machine",
-        match fit::fit(gguf, room) {
-            Ok(fit) => {
-                format!("fits with {} tokens of context, {} of memory", fit.context, HumanBytes(fit.memory_bytes))
-            }
-            Err(error) => error.to_string(),
-        },
+        fit::fit(gguf, &room).map_or_else(|error| error.to_string(), |fit| format!("fits with {fit}")),
     );
 }
 

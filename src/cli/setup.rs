@@ -1,5 +1,6 @@
 //! Puts a session together from settings: workspace, model, profile, log.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,19 +51,38 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     let machine = Machine::detect();
     // Their first call takes up llama.cpp's log.
     LocalEngine::prepare()?;
-    let room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
-    let fit = fit::fit(&found.gguf, room)?;
+    let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
     let profile = Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters);
-    Ok(LocalEngine::load(&EngineOptions {
-        path: found.path.clone(),
-        name: found.name.clone(),
-        context: fit.context,
-        threads: if config.threads == 0 { machine.physical_cores } else { config.threads },
-        gpu_layers: fit.gpu_layers,
-        dialect: config.dialect.clone().or(profile),
-        snapshots: (config.snapshots > 0)
-            .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),
-    })?)
+    loop {
+        let fit = fit::fit(&found.gguf, &room)?;
+        tracing::info!(model = found.name, %fit, "plan");
+        let options = EngineOptions {
+            path: found.path.clone(),
+            name: found.name.clone(),
+            context: fit.context,
+            threads: if config.threads == 0 { machine.physical_cores } else { config.threads },
+            kv_type: fit.kv_type,
+            gpu_layers: fit.gpu_layers,
+            cpu_experts: fit.cpu_experts,
+            dialect: config.dialect.clone().or(profile.clone()),
+            snapshots: (config.snapshots > 0)
+                .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),
+        };
+        match LocalEngine::load(&options) {
+            Err(error @ EngineError::Load(_)) if fit.gpu_layers > 0 && room.gpu_layers.is_none() => {
+                // Another program may have taken what was free, or the driver needs more than was left to it.
+                room = room.with_less_gpu();
+                complain(&format!("{error}; trying again with less on the GPU"));
+            }
+            loaded => return Ok(loaded?),
+        }
+    }
+}
+
+/// A line on stderr, for what happens before there is a session to tell it.
+fn complain(text: &str) {
+    tracing::warn!(text);
+    let _ = writeln!(std::io::stderr(), "moru: {text}");
 }
 
 /// The engine that the settings name: a server's, or a model in this process. With it, what the user should know of it.
@@ -76,7 +96,7 @@ async fn any_engine(config: &Config, dirs: &Dirs) -> Result<(Arc<dyn Engine>, Ve
 }
 
 /// Connects to the server that the settings name.
-async fn server(config: &Config) -> Result<RemoteEngine, Error> {
+pub async fn server(config: &Config) -> Result<RemoteEngine, Error> {
     let options = remote::Options {
         addresses: config.engine.clone().unwrap_or_default(),
         key: config

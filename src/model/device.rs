@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::fit::Room;
+use super::fit::{Gpu, Room};
 
 /// Memory and processor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +28,8 @@ pub struct Device {
     /// `CPU`, `CUDA`, `Metal`, `Vulkan`, …
     pub backend: String,
     pub gpu: bool,
+    /// A GPU whose memory is the main memory.
+    pub unified: bool,
     /// Bytes.
     pub memory_total: u64,
     /// Bytes.
@@ -76,11 +78,13 @@ fn physical_cores() -> usize {
 
 /// The devices that llama.cpp has found. The first call initialises its backends.
 pub fn devices() -> Vec<Device> {
-    use llama_cpp_2::LlamaBackendDeviceType::{Gpu, IntegratedGpu};
+    use llama_cpp_2::LlamaBackendDeviceType as Type;
     llama_cpp_2::list_llama_ggml_backend_devices()
         .into_iter()
         .map(|d| Device {
-            gpu: matches!(d.device_type, Gpu | IntegratedGpu),
+            gpu: matches!(d.device_type, Type::Gpu | Type::IntegratedGpu),
+            // Apple's GPUs call themselves dedicated ones.
+            unified: matches!(d.device_type, Type::IntegratedGpu) || d.backend == "Metal" || d.backend == "MTL",
             name: d.name,
             description: d.description,
             backend: d.backend,
@@ -97,8 +101,8 @@ pub fn room(context: usize, gpu_layers: Option<u32>) -> Room {
 
 /// As [`room`], with a machine and devices that are known already.
 pub fn room_on(machine: &Machine, devices: &[Device], context: usize, gpu_layers: Option<u32>) -> Room {
-    let gpu = devices.iter().filter(|d| d.gpu).map(|d| d.memory_free).sum();
-    Room { memory: machine.memory_available, gpu, context, gpu_layers }
+    let gpus = devices.iter().filter(|d| d.gpu).map(|d| Gpu { free: d.memory_free, unified: d.unified }).collect();
+    Room { memory: machine.memory_available, gpus, context, gpu_layers }
 }
 
 /// Instruction sets that this processor has or llama.cpp was compiled with.

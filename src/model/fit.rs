@@ -1,47 +1,106 @@
-//! What of a model fits on this machine: how much context, how many layers on the GPU. Pure: numbers in, numbers out.
+//! What of a model fits on a machine: how much context, in which precision, how many layers on which GPU, and whose experts stay
+//! in main memory. Pure: numbers in, numbers out.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::Gguf;
+use super::gguf::Layer;
 
 /// Tokens that are decoded together (llama.cpp's `n_ubatch`); the working buffers are made for so many.
 const BATCH: u64 = 512;
 /// A context below this cannot hold a request with the tools.
 const SMALLEST_CONTEXT: usize = 2048;
+/// A context for whose sake layers leave the GPU: with less, work on more than a file or two is not possible.
+const AMPLE_CONTEXT: usize = 16384;
 /// Contexts are multiples of this, as llama.cpp pads them.
 const CONTEXT_STEP: usize = 256;
 /// A file that does not say what it was trained for.
 const UNKNOWN_CONTEXT: usize = 4096;
 /// What the operating system and other programs are left.
 const RESERVE: u64 = 256 << 20;
+/// What stays free on each GPU, for its driver and the display: so much, or a tenth if that is less.
+const GPU_RESERVE: u64 = 1 << 30;
+
+/// A GPU as far as room goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// Bytes.
+    pub free: u64,
+    /// Its memory is the main memory.
+    pub unified: bool,
+}
 
 /// What there is and what is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of memory that could be had now (free, or held by caches).
     pub memory: u64,
-    /// Bytes free on all GPUs together; 0 where there is none.
-    pub gpu: u64,
+    /// In llama.cpp's order.
+    pub gpus: Vec<Gpu>,
     /// Tokens; 0 takes what the model was trained for as far as it fits.
     pub context: usize,
     /// Layers on the GPU; `None` takes as many as fit.
     pub gpu_layers: Option<u32>,
 }
 
+impl Room {
+    /// The same with a quarter less on each GPU, and none on one that has hardly anything left.
+    pub fn with_less_gpu(&self) -> Self {
+        let less = |gpu: &Gpu| Gpu { free: gpu.free / 4 * 3, ..gpu.clone() };
+        Self { gpus: self.gpus.iter().map(less).filter(|gpu| gpu.free > GPU_RESERVE / 4).collect(), ..self.clone() }
+    }
+}
+
+/// The precision of the KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvType {
+    F16,
+    /// Blocks of 32 numbers in 34 bytes: a little over half of [`KvType::F16`].
+    Q8_0,
+}
+
 /// How to load a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fit {
     /// Tokens.
     pub context: usize,
-    /// Repeating layers and the output layer that go on the GPU.
+    pub kv_type: KvType,
+    /// Repeating layers and the output layer that go on the GPU: the last so many, as llama.cpp counts.
     pub gpu_layers: u32,
+    /// Layers whose experts stay in main memory, the first so many (llama.cpp's `--n-cpu-moe`).
+    pub cpu_experts: u32,
     /// Bytes of the KV cache, wherever it lies.
     pub kv_bytes: u64,
     /// Bytes of main memory in all: weights, KV cache, working buffers.
     pub memory_bytes: u64,
-    /// Bytes of GPU memory in all.
-    pub gpu_bytes: u64,
+    /// Bytes of the memory of each GPU in all.
+    pub gpu_bytes: Vec<u64>,
+    /// Layers that the model has, the output layer among them.
+    #[serde(skip)]
+    layers: u32,
+}
+
+impl fmt::Display for Fit {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kv = if self.kv_type == KvType::Q8_0 { " in 8 bits" } else { "" };
+        write!(f, "{} tokens of context{kv}, {} of main memory", self.context, HumanBytes(self.memory_bytes))?;
+        if self.gpu_layers > 0 {
+            let gpus: Vec<String> = self.gpu_bytes.iter().map(|&bytes| HumanBytes(bytes).to_string()).collect();
+            write!(f, ", {} of {} layers on the GPU ({})", self.gpu_layers, self.layers, gpus.join(" + "))?;
+        }
+        if self.cpu_experts > 0 {
+            write!(f, ", the experts of {} layers not", self.cpu_experts)?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a model cannot be loaded. One sentence with the next step.
@@ -59,158 +118,205 @@ pub enum FitError {
     Context { wanted: usize, largest: usize, needed: u64, available: u64 },
 }
 
-/// Chooses context and GPU layers.
+/// Chooses how to load a model: all of it on the GPUs if it fits there with an ample context, in eight bits if need be; else the
+/// experts of as few layers as possible in main memory; else as few whole layers as possible.
 ///
 /// A wanted context beyond what the model was trained for is cut down to that: models write nonsense out there.
 ///
 /// # Errors
 /// The model, or the wanted context, is larger than memory.
-pub fn fit(gguf: &Gguf, room: Room) -> Result<Fit, FitError> {
-    let trained = if gguf.context_length == 0 { UNKNOWN_CONTEXT } else { gguf.context_length };
-    let wanted = if room.context == 0 { trained } else { round_up(room.context).min(trained) };
-    let available = room.memory.saturating_sub(RESERVE);
-    let load = |context| plan(gguf, room, context);
-    let fits = |context| load(context).memory_bytes <= available;
-    if fits(wanted) {
-        return Ok(load(wanted));
+pub fn fit(gguf: &Gguf, room: &Room) -> Result<Fit, FitError> {
+    let planner = Planner::new(gguf, room);
+    if !room.gpus.is_empty()
+        && room.gpu_layers != Some(0)
+        && let Some(fit) = planner.on_gpu()
+    {
+        return Ok(fit);
     }
-    // Memory grows with the context, so that the largest that fits can be found by halving.
-    let smallest = SMALLEST_CONTEXT.min(wanted);
-    if !fits(smallest) {
-        return Err(FitError::Model { needed: load(smallest).memory_bytes, available });
+    planner.in_memory()
+}
+
+/// What is open in a plan.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    context: usize,
+    kv_type: KvType,
+    gpu_layers: usize,
+    cpu_experts: usize,
+}
+
+struct Planner<'a> {
+    gguf: &'a Gguf,
+    room: &'a Room,
+    /// Bytes of the repeating layers.
+    layers: Vec<Layer>,
+    /// The largest context that makes sense, or the wanted one.
+    context: usize,
+}
+
+impl<'a> Planner<'a> {
+    fn new(gguf: &'a Gguf, room: &'a Room) -> Self {
+        let trained = if gguf.context_length == 0 { UNKNOWN_CONTEXT } else { gguf.context_length };
+        let wanted = if room.context == 0 { trained } else { round_up(room.context).min(trained) };
+        let mut layers = gguf.weights.layers.clone();
+        if layers.is_empty() {
+            // A model in several files: only the first is known, and its size says little about the layers.
+            let count = gguf.layers.clamp(1, 4096);
+            layers = vec![Layer { dense: gguf.size / count as u64, experts: 0 }; count];
+        }
+        Self { gguf, room, layers, context: wanted }
     }
-    let (mut low, mut high) = (smallest, wanted);
-    while high - low > CONTEXT_STEP {
-        let middle = low + (high - low) / 2;
-        if fits(middle) { low = middle } else { high = middle }
+
+    /// The plan with the most on the GPUs; `None` where not one layer fits on them.
+    fn on_gpu(&self) -> Option<Fit> {
+        let all = self.layers.len() + 1;
+        let most = self.room.gpu_layers.map_or(all, |layers| (layers as usize).min(all));
+        let choice = |kv_type, context| Choice { context, kv_type, gpu_layers: most, cpu_experts: 0 };
+        let floor = if self.room.context == 0 { AMPLE_CONTEXT.min(self.context) } else { self.context };
+        for kv_type in [KvType::F16, KvType::Q8_0] {
+            if let Some(context) = self.largest(floor, |context| self.fits(choice(kv_type, context))) {
+                return Some(self.plan(choice(kv_type, context)));
+            }
+        }
+        if self.room.gpu_layers.is_some() {
+            // The user's word counts, and llama.cpp will say whether it can be had.
+            return Some(self.plan(choice(KvType::Q8_0, floor)));
+        }
+        let mut choice = choice(KvType::F16, floor);
+        if self.layers.iter().any(|layer| layer.experts > 0) {
+            let experts = (1..=self.layers.len()).find(|&n| self.fits(Choice { cpu_experts: n, ..choice }));
+            choice.cpu_experts = experts.unwrap_or(self.layers.len());
+        }
+        let layers = (1..=all).rev().find(|&n| self.fits(Choice { gpu_layers: n, ..choice }))?;
+        choice.gpu_layers = layers;
+        let context = self.largest(floor, |context| self.fits(Choice { context, ..choice }))?;
+        Some(self.plan(Choice { context, ..choice }))
     }
-    let largest = if low == smallest { low } else { (low / CONTEXT_STEP * CONTEXT_STEP).max(smallest) };
-    if room.context != 0 {
-        return Err(FitError::Context { wanted, largest, needed: load(wanted).memory_bytes, available });
+
+    fn in_memory(&self) -> Result<Fit, FitError> {
+        let available = self.available();
+        let load = |context| self.plan(Choice { context, kv_type: KvType::F16, gpu_layers: 0, cpu_experts: 0 });
+        let fits = |context| load(context).memory_bytes <= available;
+        let smallest = SMALLEST_CONTEXT.min(self.context);
+        match self.largest(smallest, fits) {
+            None => Err(FitError::Model { needed: load(smallest).memory_bytes, available }),
+            Some(largest) if self.room.context != 0 && largest < self.context => {
+                let (wanted, needed) = (self.context, load(self.context).memory_bytes);
+                Err(FitError::Context { wanted, largest, needed, available })
+            }
+            Some(largest) => Ok(load(largest)),
+        }
     }
-    Ok(load(largest))
+
+    fn available(&self) -> u64 {
+        self.room.memory.saturating_sub(RESERVE)
+    }
+
+    /// The largest context from `smallest` up that fits. Memory grows with it, so that halving finds it.
+    fn largest(&self, smallest: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        if fits(self.context) {
+            return Some(self.context);
+        }
+        if !fits(smallest) {
+            return None;
+        }
+        let (mut low, mut high) = (smallest, self.context);
+        while high - low > CONTEXT_STEP {
+            let middle = low + (high - low) / 2;
+            if fits(middle) { low = middle } else { high = middle }
+        }
+        Some(if low == smallest { low } else { (low / CONTEXT_STEP * CONTEXT_STEP).max(smallest) })
+    }
+
+    fn fits(&self, choice: Choice) -> bool {
+        let fit = self.plan(choice);
+        let unified = self.room.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
+        let main = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        let room = |(gpu, &bytes): (&Gpu, &u64)| bytes <= gpu.free - GPU_RESERVE.min(gpu.free / 10);
+        main <= self.available() && self.room.gpus.iter().zip(&fit.gpu_bytes).all(room)
+    }
+
+    /// What a choice takes, with the layers spread over the GPUs as llama.cpp does it.
+    fn plan(&self, choice: Choice) -> Fit {
+        let count = self.layers.len();
+        let kv_bytes = self.kv_bytes(choice);
+        let kv_layer = kv_bytes / count.max(1) as u64;
+        let mut memory = self.gguf.weights.input;
+        let mut gpus = vec![0_u64; self.room.gpus.len()];
+        let on_gpu = choice.gpu_layers.min(count + 1);
+        let shares = self.shares();
+        for index in 0..=count {
+            let place = (index + on_gpu).checked_sub(count + 1).map(|at| device(&shares, at, on_gpu));
+            let (weights, experts) = match self.layers.get(index) {
+                Some(layer) => (layer.dense.saturating_add(kv_layer), layer.experts),
+                None if place.is_some() => (self.gguf.weights.output.saturating_add(self.gguf.weights.shared), 0),
+                None => (self.gguf.weights.output, 0),
+            };
+            let experts_stay = index < choice.cpu_experts;
+            let target = place.and_then(|device| gpus.get_mut(device)).unwrap_or(&mut memory);
+            *target = target.saturating_add(weights).saturating_add(if experts_stay { 0 } else { experts });
+            if experts_stay {
+                memory = memory.saturating_add(experts);
+            }
+        }
+        let (activations, logits) = self.work(choice.context);
+        for bytes in gpus.iter_mut().filter(|bytes| **bytes > 0) {
+            *bytes = bytes.saturating_add(activations);
+        }
+        if let Some(last) = gpus.iter_mut().rfind(|bytes| **bytes > 0) {
+            *last = last.saturating_add(logits);
+            memory = memory.saturating_add(activations);
+        } else {
+            memory = memory.saturating_add(activations).saturating_add(logits);
+        }
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Fit {
+            context: choice.context,
+            kv_type: choice.kv_type,
+            gpu_layers: if gpus.is_empty() { 0 } else { number(on_gpu) },
+            cpu_experts: number(choice.cpu_experts),
+            kv_bytes,
+            memory_bytes: memory,
+            gpu_bytes: gpus,
+            layers: number(count + 1),
+        }
+    }
+
+    fn kv_bytes(&self, choice: Choice) -> u64 {
+        let exact = self.gguf.kv_bytes_per_token().saturating_mul(choice.context as u64);
+        match choice.kv_type {
+            KvType::F16 => exact,
+            KvType::Q8_0 => exact / 64 * 34,
+        }
+    }
+
+    /// Up to which part of the layers each GPU takes them: by free memory.
+    fn shares(&self) -> Vec<f64> {
+        let total: u64 = self.room.gpus.iter().fold(0, |sum, gpu| sum.saturating_add(gpu.free));
+        let mut sum = 0;
+        let share = |gpu: &Gpu| {
+            sum += gpu.free;
+            sum as f64 / total.max(1) as f64
+        };
+        self.room.gpus.iter().map(share).collect()
+    }
+
+    /// Bytes of llama.cpp's working buffers for a batch: activations with the attention mask, and the logits.
+    fn work(&self, context: usize) -> (u64, u64) {
+        let gguf = self.gguf;
+        let floats =
+            gguf.embedding_length.saturating_mul(8).saturating_add(gguf.feed_forward_length.saturating_mul(3)) as u64;
+        let row = floats.saturating_mul(4).saturating_add((context as u64).saturating_mul(2));
+        (row.saturating_mul(BATCH), (gguf.vocabulary as u64).saturating_mul(4).saturating_mul(BATCH))
+    }
+}
+
+/// On which device the layer `at` of `count` lies.
+fn device(shares: &[f64], at: usize, count: usize) -> usize {
+    let place = at as f64 / count.max(1) as f64;
+    shares.iter().position(|&end| end > place).unwrap_or(shares.len().saturating_sub(1))
 }
 
 fn round_up(context: usize) -> usize {
     context.checked_next_multiple_of(CONTEXT_STEP).unwrap_or(usize::MAX)
-}
-
-/// What a context of this size takes.
-fn plan(gguf: &Gguf, room: Room, context: usize) -> Fit {
-    let kv = gguf.kv_bytes_per_token().saturating_mul(context as u64);
-    let work = work_bytes(gguf, context);
-    // The output layer counts as one more, as llama.cpp counts.
-    let layers = gguf.layers as u64 + 1;
-    let layer = gguf.size.saturating_add(kv) / layers;
-    // A tenth stays free: drivers and the display take what they take.
-    let gpu = (room.gpu - room.gpu / 10).saturating_sub(work);
-    let fitting = if room.gpu == 0 { 0 } else { gpu.checked_div(layer).unwrap_or(0) };
-    let on_gpu = room.gpu_layers.map_or(fitting, u64::from).min(layers);
-    let on_gpu_bytes = layer.saturating_mul(on_gpu);
-    let total = gguf.size.saturating_add(kv);
-    Fit {
-        context,
-        gpu_layers: u32::try_from(on_gpu).unwrap_or(u32::MAX),
-        kv_bytes: kv,
-        memory_bytes: total.saturating_sub(on_gpu_bytes).saturating_add(work),
-        gpu_bytes: if on_gpu == 0 { 0 } else { on_gpu_bytes.saturating_add(work) },
-    }
-}
-
-/// Bytes of llama.cpp's working buffers: for a batch, the logits, the widest activations and the attention mask.
-fn work_bytes(gguf: &Gguf, context: usize) -> u64 {
-    let activations =
-        gguf.embedding_length.saturating_mul(8).saturating_add(gguf.feed_forward_length.saturating_mul(3));
-    let floats = (gguf.vocabulary.saturating_add(activations) as u64).saturating_mul(4);
-    floats.saturating_add((context as u64).saturating_mul(2)).saturating_mul(BATCH)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GB: u64 = 1 << 30;
-
-    /// As the default model's header has it.
-    fn model() -> Gguf {
-        Gguf {
-            architecture: "qwen2".into(),
-            title: None,
-            quantisation: "Q4_K_M".into(),
-            parameters: 1_777_088_000,
-            context_length: 32768,
-            layers: 28,
-            embedding_length: 1536,
-            feed_forward_length: 8960,
-            heads: 12,
-            kv_heads: 56,
-            key_length: 128,
-            value_length: 128,
-            experts: 0,
-            vocabulary: 151_936,
-            tokenizer: None,
-            pre_tokenizer: None,
-            chat_template: None,
-            split_count: 1,
-            size: 1_117_320_768,
-        }
-    }
-
-    fn room(memory: u64) -> Room {
-        Room { memory, gpu: 0, context: 0, gpu_layers: None }
-    }
-
-    #[test]
-    fn much_memory_gives_the_trained_context() {
-        let fit = fit(&model(), room(16 * GB)).unwrap();
-        assert_eq!((fit.context, fit.gpu_layers, fit.gpu_bytes), (32768, 0, 0));
-        assert_eq!(fit.kv_bytes, 32768 * 28672);
-    }
-
-    #[test]
-    fn little_memory_gives_less_context() {
-        let fit = fit(&model(), room(2 * GB)).unwrap();
-        assert!((SMALLEST_CONTEXT..32768).contains(&fit.context), "{fit:?}");
-        assert_eq!(fit.context % CONTEXT_STEP, 0);
-        assert!(fit.memory_bytes <= 2 * GB - RESERVE);
-        // The largest that fits: one step more would not.
-        assert!(plan(&model(), room(2 * GB), fit.context + 2 * CONTEXT_STEP).memory_bytes > 2 * GB - RESERVE);
-    }
-
-    #[test]
-    fn a_model_larger_than_memory_is_refused() {
-        let error = fit(&model(), room(GB)).unwrap_err();
-        assert!(matches!(error, FitError::Model { needed, .. } if needed > GB), "{error}");
-        assert!(error.to_string().contains("smaller model"));
-    }
-
-    #[test]
-    fn a_wanted_context_is_taken_cut_or_refused() {
-        let wanted = |context, memory| fit(&model(), Room { context, ..room(memory) });
-        assert_eq!(wanted(5000, 16 * GB).unwrap().context, 5120);
-        assert_eq!(wanted(1 << 20, 16 * GB).unwrap().context, 32768);
-        let Err(FitError::Context { largest, .. }) = wanted(32768, 2 * GB) else {
-            panic!("32768 tokens fit into 2 GB")
-        };
-        assert_eq!(wanted(largest, 2 * GB).unwrap().context, largest);
-    }
-
-    #[test]
-    fn layers_go_where_there_is_room() {
-        let on = |gpu, gpu_layers| fit(&model(), Room { gpu, gpu_layers, ..room(16 * GB) }).unwrap();
-        assert_eq!(on(16 * GB, None).gpu_layers, 29);
-        let part = on(GB, None);
-        assert!((1..29).contains(&part.gpu_layers), "{part:?}");
-        assert!(part.gpu_bytes <= GB);
-        assert_eq!(on(16 * GB, Some(0)).gpu_layers, 0);
-        assert_eq!(on(16 * GB, Some(99)).gpu_layers, 29);
-    }
-
-    #[test]
-    fn absurd_headers_do_not_overflow() {
-        let mut gguf = model();
-        (gguf.kv_heads, gguf.key_length, gguf.vocabulary, gguf.layers) = (usize::MAX, usize::MAX, usize::MAX, 0);
-        gguf.context_length = usize::MAX;
-        assert!(fit(&gguf, room(16 * GB)).is_err());
-    }
 }

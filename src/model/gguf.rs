@@ -54,7 +54,51 @@ pub struct Gguf {
     pub split_count: usize,
     /// Bytes of this file.
     pub size: u64,
+    #[serde(skip)]
+    pub weights: Weights,
 }
+
+/// Where the bytes of a model's weights lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// The repeating layers, in order.
+    pub layers: Vec<Layer>,
+    /// What is looked up rather than multiplied with, and stays in main memory: the token embeddings.
+    pub input: u64,
+    /// The output layer.
+    pub output: u64,
+    /// The token embeddings where they are the output layer too: a GPU that computes it has a copy.
+    pub shared: u64,
+}
+
+/// The bytes of one repeating layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layer {
+    pub dense: u64,
+    /// The experts that a router chooses among.
+    pub experts: u64,
+}
+
+impl Weights {
+    /// Takes in a tensor by its name, as llama.cpp names them.
+    fn add(&mut self, name: &str, bytes: u64) {
+        let layer = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')?.0.parse::<usize>().ok());
+        if let Some(index) = layer.filter(|&index| index < MAX_LAYERS) {
+            if self.layers.len() <= index {
+                self.layers.resize(index + 1, Layer::default());
+            }
+            let layer = &mut self.layers[index];
+            let part = if name.contains("_exps") { &mut layer.experts } else { &mut layer.dense };
+            *part = part.saturating_add(bytes);
+        } else {
+            let part = if name.starts_with("output") { &mut self.output } else { &mut self.input };
+            *part = part.saturating_add(bytes);
+        }
+    }
+}
+
+/// More than any real model has.
+const MAX_LAYERS: usize = 4096;
 
 /// Why a file cannot be used as a model.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +186,7 @@ impl Gguf {
             chat_template: text("tokenizer.chat_template"),
             split_count: header.number("split.count").unwrap_or(1).max(1),
             size,
+            weights: header.weights.clone(),
             architecture,
         })
     }

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use moru::dialect::{Message, Role};
 use moru::engine::local::{LocalEngine, Options, SnapshotPlace};
 use moru::engine::{Delta, Engine, Request, Usage};
+use moru::model::fit::KvType;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,9 @@ pub fn engine(folder: Option<&std::path::Path>) -> LocalEngine {
         name: "test".into(),
         context: 4096,
         threads: 2,
+        kv_type: KvType::F16,
         gpu_layers: 0,
+        cpu_experts: 0,
         dialect: None,
         snapshots: folder.map(|folder| SnapshotPlace { folder: folder.to_owned(), limit: 1 << 30 }),
     };

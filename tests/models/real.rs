@@ -45,6 +45,6 @@ fn a_truncated_model_is_told_wherever_it_is_cut() {
 #[test]
 fn the_default_model_fits_into_four_gigabytes() {
     let gguf = Gguf::open(&model("qwen2.5-coder-1.5b")).unwrap();
-    let fit = fit(&gguf, Room { memory: 4 << 30, gpu: 0, context: 0, gpu_layers: None }).unwrap();
+    let fit = fit(&gguf, &Room { memory: 4 << 30, gpus: Vec::new(), context: 0, gpu_layers: None }).unwrap();
     assert_eq!(fit.context, 32768);
 }

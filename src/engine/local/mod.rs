@@ -10,8 +10,10 @@ mod speculate;
 mod vocabulary;
 mod worker;
 
+use std::ffi::CString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
@@ -20,7 +22,7 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::tz::TimeZone;
 use llama_cpp_2::LogOptions;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -36,6 +38,7 @@ use self::snapshot::Snapshots;
 use self::worker::{SLOTS, Worker};
 use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request};
 use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
+use crate::model::fit::KvType;
 
 pub use self::snapshot::Place as SnapshotPlace;
 pub use self::worker::Speed;
@@ -55,8 +58,12 @@ pub struct Options {
     /// Tokens of context.
     pub context: usize,
     pub threads: usize,
+    /// The precision of the KV cache.
+    pub kv_type: KvType,
     /// Layers to put on the GPU, the output layer counted as one.
     pub gpu_layers: u32,
+    /// Of the first so many layers the experts stay in main memory.
+    pub cpu_experts: u32,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
     /// Where the KV cache is put for later starts.
@@ -92,7 +99,11 @@ impl LocalEngine {
     pub fn load(options: &Options) -> Result<Self, EngineError> {
         let refused = |what: String| EngineError::Load(what);
         let backend = backend()?;
-        let params = LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers);
+        let experts = experts(options.cpu_experts);
+        let mut params = pin!(LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers));
+        if let Some(names) = &experts {
+            params.as_mut().add_cpu_buft_override(names);
+        }
         let model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
             refused(format!("llama.cpp cannot load {}: {error}; see the log for its reasons", options.path.display()))
         })?;
@@ -261,6 +272,13 @@ fn one_of(texts: &[String]) -> Grammar {
     Grammar { lark: format!("start: {}", quoted.join(" | ")), trigger: None }
 }
 
+/// A pattern of the names of the experts of the first `layers` layers.
+fn experts(layers: u32) -> Option<CString> {
+    let numbers: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
+    let pattern = format!(r"blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps", numbers.join("|"));
+    if layers == 0 { None } else { CString::new(pattern).ok() }
+}
+
 /// Where layers are, as llama.cpp names its devices.
 fn device_names(gpu_layers: u32) -> String {
     let gpus: Vec<String> = crate::model::device::devices().into_iter().filter(|d| d.gpu).map(|d| d.name).collect();
@@ -275,15 +293,16 @@ fn start(
 ) -> Result<mpsc::UnboundedSender<Command>, EngineError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let (context, threads, gpu) = (options.context, options.threads, options.gpu_layers > 0);
+    let (context, kv_type, threads, gpu) = (options.context, options.kv_type, options.threads, options.gpu_layers > 0);
     let snapshots = options.snapshots.clone().and_then(|place| {
-        // The state's layout goes by the type of the KV cache and by flash attention, which are always the same here.
-        let opened = Snapshots::open(place, &options.path, "f16");
+        // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
+        let kind = if kv_type == KvType::F16 { "f16" } else { "q8_0" };
+        let opened = Snapshots::open(place, &options.path, kind);
         opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
     });
     let run = move || {
         let grammars = Grammars::new(&model);
-        match new_context(&model, context, threads, chunk) {
+        match new_context(&model, context, kv_type, threads, chunk) {
             Ok(context) => {
                 let _ = ready.send(Ok(()));
                 Scheduler::new(Worker::new(&model, context, chunk, grammars, snapshots, gpu)).serve(receiver);
@@ -302,11 +321,13 @@ fn start(
 fn new_context(
     model: &LlamaModel,
     tokens: usize,
+    kv_type: KvType,
     threads: usize,
     chunk: usize,
 ) -> Result<LlamaContext<'_>, EngineError> {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let threads = i32::try_from(threads.max(1)).unwrap_or(1);
+    let kv_type = if kv_type == KvType::F16 { KvCacheType::F16 } else { KvCacheType::Q8_0 };
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(number(tokens)))
         .with_n_batch(number(chunk))
@@ -314,6 +335,8 @@ fn new_context(
         .with_n_seq_max(number(SLOTS))
         // All slots share the cells, so that a fork costs none.
         .with_kv_unified(true)
+        .with_type_k(kv_type)
+        .with_type_v(kv_type)
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
         .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, ErrorKind, Read, Seek};
 
-use super::GgufError;
+use super::{GgufError, Weights};
 
 /// More than any real file has, and a bound for what a made-up one can cost.
 const MAX_PAIRS: u64 = 1 << 16;
@@ -33,6 +33,7 @@ pub(super) struct Header {
     pairs: BTreeMap<String, Value>,
     /// Elements of all tensors together.
     pub elements: u64,
+    pub weights: Weights,
 }
 
 impl Header {
@@ -45,7 +46,7 @@ impl Header {
         }
         let tensors = cursor.count(MAX_TENSORS, "tensors")?;
         let pairs = cursor.count(MAX_PAIRS, "metadata pairs")?;
-        let mut header = Self { pairs: BTreeMap::new(), elements: 0 };
+        let mut header = Self { pairs: BTreeMap::new(), elements: 0, weights: Weights::default() };
         for _ in 0..pairs {
             let key = cursor.text(MAX_KEY)?;
             let kind = cursor.u32()?;
@@ -85,14 +86,24 @@ impl Header {
             Some(_) => return Err(GgufError::Damaged("its alignment is no power of two".into())),
         };
         let mut end = 0;
+        let (mut embeddings, mut own_output) = (0, false);
         for _ in 0..count {
             let tensor = cursor.tensor()?;
+            self.weights.add(&tensor.name, tensor.bytes);
+            match tensor.name.as_str() {
+                "token_embd.weight" => embeddings = tensor.bytes,
+                "output.weight" => own_output = true,
+                _ => {}
+            }
             if tensor.offset % alignment != 0 {
                 return Err(GgufError::Damaged(format!("tensor `{}` is not aligned", tensor.name)));
             }
             let tensor_end = tensor.offset.checked_add(tensor.bytes).ok_or_else(|| tensor.too_large())?;
             end = end.max(tensor_end);
             self.elements = self.elements.saturating_add(tensor.elements);
+        }
+        if !own_output {
+            self.weights.shared = embeddings;
         }
         if count == 0 {
             // A first part of a split model may hold metadata alone.

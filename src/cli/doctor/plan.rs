@@ -1,0 +1,79 @@
+//! `moru doctor --plan`: how a model would be loaded, here or on a machine that a file describes.
+
+use std::fs;
+use std::path::Path;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+use super::Args;
+use crate::cli::{Error, undo};
+use crate::config::{Config, Dirs};
+use crate::engine::local::LocalEngine;
+use crate::model::fit::{self, Fit, Gpu, Room};
+use crate::model::{self, device};
+
+/// A machine, as a TOML file describes it:
+///
+/// ```toml
+/// memory = "32 GiB"
+/// [[gpu]]
+/// memory = "24 GiB"
+/// ```
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    /// What is free of the main memory.
+    memory: ByteSize,
+    #[serde(default)]
+    gpu: Vec<GpuDescription>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GpuDescription {
+    /// What is free of it.
+    memory: ByteSize,
+    /// Its memory is the main memory.
+    #[serde(default)]
+    unified: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    fit: &'a Fit,
+}
+
+/// Prints the plan for `model`.
+///
+/// # Errors
+/// The model or the description cannot be read, or the model does not fit.
+pub fn run(model: &str, args: &Args, config: &Config, dirs: &Dirs) -> Result<(), Error> {
+    let resolved = model::resolve(model, dirs)?;
+    let room = if let Some(file) = &args.machine {
+        described(file, config)?
+    } else {
+        // Its first call takes up llama.cpp's log.
+        LocalEngine::prepare()?;
+        device::room(config.context, config.gpu_layers)
+    };
+    let fit = fit::fit(&resolved.gguf, &room)?;
+    let text = if args.json {
+        let report = Report { model: &resolved.name, fit: &fit };
+        serde_json::to_string(&report).map_err(|e| Error::Other(format!("the plan cannot be written: {e}")))?
+    } else {
+        format!("{}: {fit}", resolved.name)
+    };
+    undo::print(&format!("{text}\n"));
+    Ok(())
+}
+
+fn described(file: &Path, config: &Config) -> Result<Room, Error> {
+    let failed = |e: &dyn std::fmt::Display| Error::Other(format!("{} describes no machine: {e}", file.display()));
+    let text = fs::read_to_string(file).map_err(|e| failed(&e))?;
+    let described: Description = toml::from_str(&text).map_err(|e| failed(&e.message()))?;
+    let gpus = described.gpu.iter().map(|gpu| Gpu { free: gpu.memory.as_u64(), unified: gpu.unified }).collect();
+    Ok(Room { memory: described.memory.as_u64(), gpus, context: config.context, gpu_layers: config.gpu_layers })
+}
