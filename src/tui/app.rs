@@ -31,6 +31,8 @@ pub struct App {
     pub phase: Phase,
     /// When the running turn began.
     pub turn_began: Duration,
+    /// When the reading of the prompt under way was first heard of, and how many tokens were done then.
+    pub reading_from: (Duration, usize),
     /// Sent and not taken up yet, oldest first.
     pub queued: VecDeque<String>,
     pub scroll: Scroll,
@@ -176,6 +178,7 @@ impl App {
             help: None,
             phase: Phase::Idle,
             turn_began: Duration::ZERO,
+            reading_from: (Duration::ZERO, 0),
             queued: VecDeque::new(),
             scroll: Scroll::Follow,
             details: Details::Folded,

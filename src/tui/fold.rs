@@ -24,10 +24,7 @@ pub fn event(app: &mut App, event: Event) {
             app.transcript.reasoned(app.now);
             app.transcript.answer(&text);
         }
-        // A call is written without deltas, so the end of reading is the beginning of writing.
-        Event::Reading { done, total } => {
-            app.phase = if done < total { Phase::Reading { done, total } } else { Phase::Writing };
-        }
+        Event::Reading { done, total } => reading(app, done, total),
         Event::Generated { usage } => {
             app.transcript.reasoned(app.now);
             app.measure(&usage);
@@ -79,6 +76,14 @@ pub fn session_ended(app: &mut App) {
     app.transcript.push(Block::Failure(
         "the session has ended; what it did is kept: quit with Ctrl+D and go on with --resume last".into(),
     ));
+}
+
+fn reading(app: &mut App, done: usize, total: usize) {
+    if !matches!(app.phase, Phase::Reading { total: known, .. } if known == total) {
+        app.reading_from = (app.now, done);
+    }
+    // A call is written without deltas, so the end of reading is the beginning of writing.
+    app.phase = if done < total { Phase::Reading { done, total } } else { Phase::Writing };
 }
 
 fn turn_started(app: &mut App, prompt: String, model: String, context: usize) {

@@ -4,6 +4,7 @@
 //! these tests say so and pass.
 
 mod drafts;
+mod reading;
 mod slots;
 mod snapshots;
 mod stage;

@@ -149,11 +149,18 @@ impl Generation {
         self.job.is_cancelled()
     }
 
+    /// Tells how far reading is: what is decoded, and `more` tokens of the batch under way.
+    pub fn tell(&self, more: usize) {
+        if let Phase::Reading { rest, done, .. } = &self.phase {
+            self.job.send(Delta::Prefill { done: (done + more).min(rest.len()), total: rest.len() });
+        }
+    }
+
     /// The tokens for the next batch, at most `most`, and whether the logits behind each are wanted or just the last's.
     pub fn tokens(&self, worker: &Worker<'_>, most: usize) -> (&[LlamaToken], bool) {
         match &self.phase {
             Phase::Reading { rest, done, snapshot_at } => {
-                self.job.send(Delta::Prefill { done: *done, total: rest.len() });
+                self.tell(0);
                 let until = snapshot_at.map(|at| at - worker.slots[self.job.slot].len()).filter(|&n| n > 0);
                 let end = rest.len().min(done + most).min(done + until.unwrap_or(usize::MAX - done));
                 (&rest[*done..end], false)

@@ -1,12 +1,14 @@
 //! A model in this process: llama.cpp on a worker thread.
 
 mod generate;
+mod handle;
 mod kv;
 pub(in crate::engine) mod output;
 mod sample;
 mod scheduler;
 mod snapshot;
 mod speculate;
+mod threads;
 mod vocabulary;
 mod worker;
 
@@ -43,8 +45,8 @@ use crate::model::fit::KvType;
 pub use self::snapshot::Place as SnapshotPlace;
 pub use self::worker::Speed;
 
-/// Tokens read at a time on a CPU: small enough that an interruption is felt as one, large enough to cost no speed.
-const CPU_CHUNK: usize = 256;
+/// Tokens read at a time on a CPU, as many as llama.cpp computes at a time.
+const CPU_CHUNK: usize = 512;
 /// The same on a GPU.
 const GPU_CHUNK: usize = 2048;
 
@@ -305,7 +307,7 @@ fn start(
         match new_context(&model, context, kv_type, threads, chunk) {
             Ok(context) => {
                 let _ = ready.send(Ok(()));
-                Scheduler::new(Worker::new(&model, context, chunk, grammars, snapshots, gpu)).serve(receiver);
+                Scheduler::new(Worker::new(&model, context, threads, chunk, grammars, snapshots, gpu)).serve(receiver);
             }
             Err(error) => {
                 let _ = ready.send(Err(error));

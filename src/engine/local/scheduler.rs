@@ -2,8 +2,9 @@
 //! dropping the receiving end cancels. All that is under way shares each batch; the conversation that the user waits for reads
 //! before all others.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,9 @@ use crate::engine::{Delta, EngineError, Stop, Usage};
 
 /// The slot of the conversation that the user waits for.
 const FIRST: usize = 0;
+
+/// How often the progress of reading is told.
+const TELL: Duration = Duration::from_millis(200);
 
 /// What the thread is asked for.
 pub enum Command {
@@ -33,6 +37,8 @@ pub struct Scheduler<'m> {
     worker: Worker<'m>,
     waiting: VecDeque<Job>,
     running: Vec<Generation>,
+    /// Nodes of the graph that a batch of reading has.
+    nodes: usize,
 }
 
 /// A generation's share of a batch.
@@ -44,7 +50,7 @@ struct Part {
 
 impl<'m> Scheduler<'m> {
     pub fn new(worker: Worker<'m>) -> Self {
-        Self { worker, waiting: VecDeque::new(), running: Vec::new() }
+        Self { worker, waiting: VecDeque::new(), running: Vec::new(), nodes: 0 }
     }
 
     /// Serves until all senders are gone.
@@ -106,6 +112,9 @@ impl<'m> Scheduler<'m> {
             let first = self.waiting.iter().position(|job| job.slot == FIRST && free(job));
             let next = first.or_else(|| if reading { None } else { self.waiting.iter().position(free) });
             let Some(job) = next.and_then(|index| self.waiting.remove(index)) else { return };
+            if self.running.is_empty() {
+                self.worker.look_around();
+            }
             self.running.extend(Generation::begin(&mut self.worker, job));
         }
     }
@@ -118,7 +127,7 @@ impl<'m> Scheduler<'m> {
             return;
         }
         let start = Instant::now();
-        match self.worker.decode(&rows) {
+        match self.decode(&rows, &parts) {
             Ok(()) => {
                 if self.worker.alone && rows.iter().all(|row| row.logits) {
                     self.worker.pace.note(rows.len(), start.elapsed());
@@ -126,12 +135,36 @@ impl<'m> Scheduler<'m> {
                 self.hand_out(&parts);
             }
             Err(Failure::Full) => self.make_room(),
+            // All that had a part in it are cancelled.
+            Err(Failure::Stopped) => {}
             Err(Failure::Broken(error)) => {
                 for part in parts.iter().rev() {
                     self.running.remove(part.generation).fail(&mut self.worker, error.clone());
                 }
             }
         }
+    }
+
+    /// Decodes a batch. On the way it tells how far reading is, and stops when nobody waits for it any more.
+    fn decode(&mut self, rows: &[Row], parts: &[Part]) -> Result<(), Failure> {
+        let Self { worker, running, nodes, .. } = self;
+        let reading = parts.iter().find(|part| running[part.generation].is_reading());
+        let (passed, told) = (Cell::new(0), Cell::new(Instant::now()));
+        let watch = || {
+            passed.set(passed.get() + 1);
+            if let Some(part) = reading
+                && told.get().elapsed() >= TELL
+            {
+                told.set(Instant::now());
+                running[part.generation].tell(part.count * passed.get().min(*nodes) / (*nodes).max(1));
+            }
+            parts.iter().all(|part| running[part.generation].is_cancelled())
+        };
+        let result = worker.decode(rows, &watch);
+        if reading.is_some() && result.is_ok() {
+            *nodes = passed.get();
+        }
+        result
     }
 
     /// The next batch: a token, or a draft, of everything that writes, and of one prompt as much as there is room for. While
@@ -143,7 +176,9 @@ impl<'m> Scheduler<'m> {
         let (mut rows, mut parts) = (Vec::new(), Vec::new());
         for index in writing.chain(reading) {
             let generation = &self.running[index];
-            let (tokens, all) = generation.tokens(&self.worker, self.worker.chunk - rows.len());
+            // What is read in the background gives way sooner.
+            let most = if urgent.is_some() { self.worker.chunk } else { self.worker.chunk / 2 };
+            let (tokens, all) = generation.tokens(&self.worker, most.saturating_sub(rows.len()).max(1));
             parts.push(Part { generation: index, first: rows.len(), count: tokens.len() });
             let (slot, last) = (generation.slot(), tokens.len() - 1);
             let at = self.worker.slots[slot].len();

@@ -10,14 +10,19 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::handle::{Handle, Watch};
 use super::kv::{Kept, Slot, Token};
 use super::sample::{Grammars, Sampler};
 use super::snapshot::{Found, Snapshots};
 use super::speculate::Pace;
+use super::threads::{Threads, others};
 use crate::engine::{EngineError, Sampling};
 
 /// Conversations that can be in the KV cache at a time.
 pub const SLOTS: usize = 16;
+
+/// What `llama_decode` returns where the watch stopped it.
+const STOPPED: i32 = 2;
 
 /// Measured speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +46,8 @@ pub struct Row {
 pub enum Failure {
     /// The KV cache has no room for it; it is as it was before.
     Full,
+    /// It was stopped on the way; the KV cache is as it was before.
+    Stopped,
     /// The slots in the batch are emptied.
     Broken(EngineError),
 }
@@ -49,6 +56,8 @@ pub enum Failure {
 pub struct Worker<'m> {
     pub model: &'m LlamaModel,
     context: LlamaContext<'m>,
+    handle: Option<Handle>,
+    threads: Threads,
     /// What the KV cache holds of each conversation.
     pub slots: Vec<Slot>,
     batch: LlamaBatch<'static>,
@@ -65,6 +74,7 @@ impl<'m> Worker<'m> {
     pub fn new(
         model: &'m LlamaModel,
         context: LlamaContext<'m>,
+        threads: usize,
         chunk: usize,
         grammars: Grammars,
         snapshots: Option<Snapshots>,
@@ -72,7 +82,9 @@ impl<'m> Worker<'m> {
     ) -> Self {
         Self {
             model,
+            handle: Handle::of(&context),
             context,
+            threads: Threads::new(threads),
             slots: vec![Slot::default(); SLOTS],
             batch: LlamaBatch::new(chunk, 1),
             chunk,
@@ -109,6 +121,12 @@ impl<'m> Worker<'m> {
             let piece = self.piece(token);
             self.slots[slot].push(token.0, &piece, self.model.vocab().is_control(token));
         }
+    }
+
+    /// Settles how many threads to begin with, while nothing is under way.
+    pub fn look_around(&mut self) {
+        // Of this program's own threads only this one runs now.
+        self.threads.begin(|| others(1));
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
@@ -186,26 +204,46 @@ impl<'m> Worker<'m> {
         self.slots[slot] = Slot::default();
     }
 
-    /// Decodes a batch.
+    /// Decodes a batch, until `watch` says to stop.
     ///
     /// # Errors
-    /// There is no room, or llama.cpp could not decode.
-    pub fn decode(&mut self, rows: &[Row]) -> Result<(), Failure> {
+    /// There is no room, it was stopped, or llama.cpp could not decode.
+    pub fn decode(&mut self, rows: &[Row], watch: Watch<'_>) -> Result<(), Failure> {
         let broken = |e: &dyn std::fmt::Display| Failure::Broken(EngineError::Decode(e.to_string()));
         self.batch.clear();
         for row in rows {
             let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
             self.batch.add(row.token, position, &[id(row.slot)], row.logits).map_err(|e| broken(&e))?;
         }
-        match self.context.decode(&mut self.batch) {
-            Ok(()) => Ok(()),
+        let start = Instant::now();
+        match self.compute(watch) {
+            Ok(()) => {
+                if let [_] = rows {
+                    let own = self.threads.now();
+                    self.threads.note(start.elapsed().as_secs_f64(), || others(own));
+                }
+                Ok(())
+            }
             Err(DecodeError::NoKvCacheSlot) => Err(Failure::Full),
+            Err(DecodeError::Unknown(STOPPED)) => {
+                // Of a batch in several parts some may have been taken in.
+                let mut slots: Vec<usize> = rows.iter().map(|row| row.slot).collect();
+                slots.dedup();
+                slots.iter().for_each(|&slot| self.trim(slot));
+                Err(Failure::Stopped)
+            }
             Err(error) => {
                 // What the batch left behind is unknown.
                 rows.iter().for_each(|row| self.empty(row.slot));
                 Err(broken(&error))
             }
         }
+    }
+
+    fn compute(&mut self, watch: Watch<'_>) -> Result<(), DecodeError> {
+        let Some(handle) = &self.handle else { return self.context.decode(&mut self.batch) };
+        handle.set_threads(i32::try_from(self.threads.now()).unwrap_or(1));
+        handle.watched(watch, || self.context.decode(&mut self.batch))
     }
 
     /// Puts what a slot holds on disk, for a later start.
@@ -250,6 +288,7 @@ impl<'m> Worker<'m> {
     /// Reads `prompt` random tokens behind `depth` others and generates `generate` more; empties all slots.
     pub fn measure(&mut self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
         (0..SLOTS).for_each(|slot| self.empty(slot));
+        self.look_around();
         let tokens = random_tokens(depth + prompt, self.model.n_vocab());
         self.read(&tokens[..depth], 0)?;
         let start = Instant::now();
@@ -279,8 +318,10 @@ impl<'m> Worker<'m> {
             |(i, &token): (usize, &LlamaToken)| Row { token, slot: 0, position: at + i, logits: i + 1 == tokens.len() };
         let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
         for chunk in rows.chunks(self.chunk) {
-            self.decode(chunk).map_err(|failure| match failure {
-                Failure::Full => EngineError::TooLong { prompt: at + tokens.len(), context: self.capacity() },
+            self.decode(chunk, &|| false).map_err(|failure| match failure {
+                Failure::Full | Failure::Stopped => {
+                    EngineError::TooLong { prompt: at + tokens.len(), context: self.capacity() }
+                }
                 Failure::Broken(error) => error,
             })?;
         }

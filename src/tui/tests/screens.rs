@@ -32,6 +32,15 @@ fn a_model_at_work() {
 }
 
 #[test]
+fn a_long_prompt_says_how_long_it_will_take() {
+    let mut user = User::at(80, 16);
+    user.hears([started("why?"), Event::Reading { done: 0, total: 3_000 }]);
+    user.wait(2_000).hears([Event::Reading { done: 1_000, total: 3_000 }]);
+    let screen = user.sees();
+    assert!(screen.contains("reading 1000/3000, 4 s left"), "{screen}");
+}
+
+#[test]
 fn questions() {
     let mut user = User::at(80, 24);
     user.hears([

@@ -1,5 +1,7 @@
 //! The rule above the input box, which says what goes on, and the status line below it.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -54,13 +56,24 @@ fn activity(app: &App) -> Option<(String, Style)> {
         Phase::Asking => return Some(("waiting for you".into(), theme.warning)),
         Phase::Starting => "starting".to_owned(),
         Phase::Reading { total: 0, .. } => "reading".to_owned(),
-        Phase::Reading { done, total } => format!("reading {done}/{total}"),
+        Phase::Reading { done, total } => format!("reading {done}/{total}{}", time_left(app, *done, *total)),
         Phase::Thinking => "thinking".to_owned(),
         Phase::Writing => "writing".to_owned(),
         Phase::Running => "running".to_owned(),
     };
     let elapsed = text::whole_seconds(app.now.saturating_sub(app.turn_began).as_secs());
     Some((format!("{} {word} · {elapsed} · Esc interrupts", spinner(app.now)), theme.accent))
+}
+
+/// How long reading will take at the pace so far; nothing before a pace is known.
+fn time_left(app: &App, done: usize, total: usize) -> String {
+    let (since, from) = app.reading_from;
+    let (elapsed, read) = (app.now.saturating_sub(since), done.saturating_sub(from));
+    if elapsed < Duration::from_secs(1) || read == 0 {
+        return String::new();
+    }
+    let seconds = elapsed.as_secs_f64() * total.saturating_sub(done) as f64 / read as f64;
+    format!(", {} left", text::whole_seconds(seconds.ceil() as u64))
 }
 
 /// Draws the status line: a hint while there is one, else model, mode, context, speeds, branch, as many as fit.

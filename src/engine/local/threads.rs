@@ -1,0 +1,243 @@
+//! How many threads decode. llama.cpp's threads wait for each other at every node of the graph: where another program takes a
+//! core from one of them, all stand still, and fewer threads can be faster than more. Pure: times in, a number out.
+
+use std::time::Duration;
+
+/// Tokens over which a time is taken, and over which another number of threads is tried.
+const WINDOW: usize = 8;
+const TRIAL: usize = 4;
+/// A token that takes so many times as long as was usual tells that something else is running.
+const DISTURBED: f64 = 1.25;
+/// The same for something else that has ended.
+const RELIEVED: f64 = 0.8;
+/// Another number of threads must be faster by so much.
+const BETTER: f64 = 0.95;
+/// How much a window changes what is usual, so that a growing context is no disturbance.
+const WEIGHT: f64 = 0.2;
+/// Windows between two tries to go back to more threads while no core is free: at first, and at most. Beside a busy program
+/// one token with too many threads was seen to take seconds.
+const PATIENCE: (usize, usize) = (64, 512);
+/// A program that runs for a moment is not made way for: it must be seen so often, with so much time between.
+const LOOKS: usize = 4;
+const BETWEEN: Duration = Duration::from_millis(5);
+
+/// Finds the number of threads with which single tokens are fastest now. Where nothing disturbs it keeps to the most, and no
+/// token is spent on trying.
+#[derive(Debug)]
+pub struct Threads {
+    most: usize,
+    now: usize,
+    /// Seconds a token with that many; 0 before any was measured.
+    usual: f64,
+    sum: f64,
+    count: usize,
+    trial: Option<Trial>,
+    /// Windows until the next try.
+    rest: usize,
+    patience: usize,
+}
+
+/// Other numbers of threads are being tried.
+#[derive(Debug)]
+struct Trial {
+    from: usize,
+    /// The fastest so far, with its seconds a token.
+    best: (usize, f64),
+    left: Vec<usize>,
+}
+
+impl Threads {
+    pub fn new(most: usize) -> Self {
+        let most = most.max(1);
+        Self { most, now: most, usual: 0.0, sum: 0.0, count: 0, trial: None, rest: 0, patience: PATIENCE.0 }
+    }
+
+    /// How many threads to use now. What is found with single tokens holds for reading too (1.5B on two cores beside one busy
+    /// program: 54 tokens a second with one thread, 36 with two).
+    pub fn now(&self) -> usize {
+        self.now
+    }
+
+    /// Settles what to begin a generation with. `others` tells how many threads of other programs want a core.
+    pub fn begin(&mut self, others: impl Fn() -> usize) {
+        let mut crowd = others();
+        for _ in 1..LOOKS {
+            if crowd > 0 {
+                std::thread::sleep(BETWEEN);
+                crowd = crowd.min(others());
+            }
+        }
+        let fitting = self.most.saturating_sub(crowd).max(1);
+        if fitting < self.now || crowd == 0 && fitting > self.now {
+            *self = Self { now: fitting, ..Self::new(self.most) };
+        }
+    }
+
+    /// Takes in what one token took, in seconds. `others` is asked while fewer threads are in use than there could be.
+    pub fn note(&mut self, seconds: f64, others: impl Fn() -> usize) {
+        self.sum += seconds;
+        self.count += 1;
+        let mean = self.sum / self.count as f64;
+        match self.trial.take() {
+            // It ends as soon as it cannot be won any more.
+            Some(trial) if self.count == TRIAL || self.sum > trial.best.1 * BETTER * TRIAL as f64 => {
+                self.judge(trial, mean);
+            }
+            Some(trial) => {
+                self.trial = Some(trial);
+                return;
+            }
+            // Neither may a disturbance go on for a whole window: it can make a token a hundred times as slow.
+            None if self.count == WINDOW || (self.usual > 0.0 && self.sum > self.usual * DISTURBED * WINDOW as f64) => {
+                self.watch(mean, others);
+            }
+            None => return,
+        }
+        (self.sum, self.count) = (0.0, 0);
+    }
+
+    fn judge(&mut self, mut trial: Trial, mean: f64) {
+        if mean < trial.best.1 * BETTER {
+            trial.best = (self.now, mean);
+        }
+        if let Some(next) = trial.left.pop() {
+            self.now = next;
+            self.trial = Some(trial);
+            return;
+        }
+        (self.now, self.usual) = trial.best;
+        if self.now == trial.from {
+            self.rest = self.patience;
+            self.patience = (self.patience * 2).min(PATIENCE.1);
+        } else {
+            // Perhaps one more is better still.
+            (self.rest, self.patience) = (1, PATIENCE.0);
+        }
+    }
+
+    fn watch(&mut self, mean: f64, others: impl Fn() -> usize) {
+        if self.usual == 0.0 {
+            (self.usual, self.rest) = (mean, self.patience);
+        } else if mean > self.usual * DISTURBED {
+            return self.fewer(mean);
+        } else if mean < self.usual * RELIEVED {
+            self.usual = mean;
+            (self.rest, self.patience) = (0, PATIENCE.0);
+        }
+        self.usual += WEIGHT * (mean - self.usual);
+        if self.now < self.most {
+            // One look is not enough: a program may have been between two of its tasks.
+            let rest = if others() + self.now < self.most { self.rest.min(2) } else { self.rest };
+            self.rest = rest.saturating_sub(1);
+            if self.rest == 0 {
+                self.attempt(vec![(self.now + (self.now / 4).max(1)).min(self.most)]);
+            }
+        }
+    }
+
+    /// Tries halves of the threads in use, the largest first.
+    fn fewer(&mut self, mean: f64) {
+        self.usual = mean;
+        (self.rest, self.patience) = (PATIENCE.0, PATIENCE.0);
+        let halves = std::iter::successors(Some(self.now / 2), |n| Some(n / 2)).take_while(|&n| n > 0);
+        let mut left: Vec<usize> = halves.collect();
+        left.reverse();
+        self.attempt(left);
+    }
+
+    fn attempt(&mut self, mut left: Vec<usize>) {
+        let Some(next) = left.pop() else { return };
+        self.trial = Some(Trial { from: self.now, best: (self.now, self.usual), left });
+        self.now = next;
+    }
+}
+
+/// How many threads in the whole system are ready to run besides `own`. 0 where the system does not say.
+pub fn others(own: usize) -> usize {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let ready = load.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse::<usize>().ok());
+    ready.unwrap_or(0).saturating_sub(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decodes `tokens`, each taking what `cost` says for the number of threads; returns how many were used for each.
+    fn decode(threads: &mut Threads, tokens: usize, cost: impl Fn(usize) -> f64, others: usize) -> Vec<usize> {
+        let one = |_| {
+            let now = threads.now();
+            threads.note(cost(now), || others);
+            now
+        };
+        (0..tokens).map(one).collect()
+    }
+
+    /// As measured on two cores with the 1.5B: idle, and with two busy programs beside it.
+    fn idle(threads: usize) -> f64 {
+        [0.050, 0.029][threads - 1]
+    }
+    fn busy(threads: usize) -> f64 {
+        [0.050, 0.125][threads - 1]
+    }
+
+    /// How fast that was, of the fastest fixed number.
+    fn of_best(used: &[usize], most: usize, cost: impl Fn(usize) -> f64) -> f64 {
+        let best = (1..=most).map(&cost).fold(f64::INFINITY, f64::min);
+        best * used.len() as f64 / used.iter().map(|&n| cost(n)).sum::<f64>()
+    }
+
+    #[test]
+    fn nothing_is_tried_where_nothing_disturbs() {
+        let used = decode(&mut Threads::new(2), 1000, |n| idle(n) * 1.0, 0);
+        assert!(used.iter().all(|&n| n == 2));
+    }
+
+    #[test]
+    fn a_growing_context_is_no_disturbance() {
+        let mut threads = Threads::new(2);
+        for depth in 0..200 {
+            let used = decode(&mut threads, 50, |n| idle(n) * (1.0 + f64::from(depth) / 50.0), 0);
+            assert!(used.iter().all(|&n| n == 2), "at {depth}");
+        }
+    }
+
+    #[test]
+    fn threads_go_and_come_back_with_other_programs() {
+        let mut threads = Threads::new(2);
+        decode(&mut threads, 100, idle, 0);
+        let used = decode(&mut threads, 400, busy, 2);
+        assert!(of_best(&used, 2, busy) > 0.9, "{used:?}");
+        let used = decode(&mut threads, 400, idle, 0);
+        assert!(of_best(&used, 2, idle) > 0.9, "{used:?}");
+    }
+
+    #[test]
+    fn a_busy_machine_is_noticed_at_the_start() {
+        let mut threads = Threads::new(2);
+        threads.begin(|| 1);
+        assert!(of_best(&decode(&mut threads, 400, busy, 1), 2, busy) > 0.95);
+        threads.begin(|| 0);
+        assert_eq!(threads.now(), 2);
+    }
+
+    #[test]
+    fn a_slower_machine_with_which_fewer_threads_do_not_help_keeps_them() {
+        let mut threads = Threads::new(2);
+        decode(&mut threads, 100, idle, 0);
+        let slow = |n| idle(n) * 2.0;
+        let used = decode(&mut threads, 1000, slow, 0);
+        assert!(of_best(&used, 2, slow) > 0.98, "{used:?}");
+    }
+
+    #[test]
+    fn many_cores_are_left_in_few_steps() {
+        let mut threads = Threads::new(16);
+        decode(&mut threads, 64, |n| 1.0 / n as f64, 0);
+        // Of 16 cores others take 10.
+        let crowd = |n| if n <= 6 { 1.0 / n as f64 } else { 1.0 };
+        decode(&mut threads, 100, crowd, 10);
+        let used = decode(&mut threads, 400, crowd, 10);
+        assert!(of_best(&used, 16, crowd) > 0.8, "{used:?}");
+    }
+}
