@@ -1,11 +1,13 @@
 //! `moru bench`: how fast the model reads and writes here, in the terms of llama-bench, and what this engine adds to that.
 
+mod against;
 mod cases;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::against::Against;
 use self::cases::{Copying, FirstToken};
 use super::{Common, Error, ModelOptions, setup, undo};
 use crate::config::{Config, Dirs};
@@ -32,6 +34,9 @@ pub struct Args {
     /// Measure reading and writing only: no first token, no drafts.
     #[arg(long)]
     quick: bool,
+    /// Give the same requests to a llama-server too, alternating: a URL, or a program to start.
+    #[arg(long, value_name = "URL|PROGRAM")]
+    against: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -48,6 +53,8 @@ struct Report {
     ttft_ms: Option<FirstToken>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     copying: Option<Copying>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Against>,
     peak_rss_mb: f64,
 }
 
@@ -59,7 +66,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     let mut config = super::config(dirs, &setup::folder(&args.common)?, &args.model)?;
     if config.context == 0 {
         let deepest = args.depth.iter().max().copied().unwrap_or(0);
-        let cases = if args.quick { 0 } else { cases::CONTEXT };
+        let cases = if args.quick && args.against.is_none() { 0 } else { cases::CONTEXT };
         config.context = (deepest + args.prompt + args.generate + 64).max(cases).next_multiple_of(256);
     }
     config.snapshots = 0;
@@ -68,6 +75,9 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         let engine = setup::engine(&config, dirs)?;
         let mut report = Report { model: config.model.clone(), ..Report::default() };
         speeds(&engine, args, &mut report).await?;
+        if let Some(server) = &args.against {
+            report.against = Some(against::measure(server, &engine, &config, dirs, args.repeat).await?);
+        }
         if !args.quick {
             report.copying = Some(cases::copying(&engine, args.repeat).await?);
             drop(engine);
@@ -142,6 +152,12 @@ fn table(report: &Report) -> String {
         lines.push(format!(
             "  drafts: copies {copy_speedup:.2} times as fast, prose {prose_ratio:.2}; {:.0}% accepted",
             acceptance * 100.0
+        ));
+    }
+    if let Some(Against { server, prefill, next_turn, decode, copy }) = &report.against {
+        lines.push(format!(
+            "  times as fast as {server}: first token {prefill:.2}, of the next turn {next_turn:.2}, prose {decode:.2}, \
+             copies {copy:.2}"
         ));
     }
     lines.push(format!("  memory: {:.0} MB at most", report.peak_rss_mb));

@@ -44,10 +44,21 @@ pub struct Copying {
     pub identical: bool,
 }
 
-struct Answer {
+/// What came of a request.
+pub struct Answer {
     text: String,
     usage: Usage,
-    first_ms: f64,
+    /// Milliseconds to its first token, and to its last.
+    pub first_ms: f64,
+    last_ms: f64,
+}
+
+impl Answer {
+    /// Tokens a second behind the first, by the clock of whoever waits.
+    pub fn rate(&self) -> f64 {
+        let tokens = self.usage.generated.saturating_sub(1) as f64;
+        tokens * 1000.0 / (self.last_ms - self.first_ms).max(1e-6)
+    }
 }
 
 /// Measures both kinds of writing, alternating.
@@ -76,7 +87,8 @@ async fn compare(engine: &LocalEngine, request: Request) -> Result<(f64, Usage, 
     Ok((speed(&drafted) / speed(&plain), drafted.usage, drafted.text == plain.text))
 }
 
-fn copy() -> Request {
+/// A file is written anew with a small change.
+pub fn copy() -> Request {
     let file: String = FILE.split_inclusive('\n').take(LINES).collect();
     let ask = format!(
         "```rust\n{file}```\n\nWrite this file anew with the field `chunk` of `Worker` renamed to `batch_size`. Change \
@@ -92,7 +104,8 @@ fn copy() -> Request {
     }
 }
 
-fn prose() -> Request {
+/// A text in which nothing repeats.
+pub fn prose() -> Request {
     let ask = "Tell the story of a blacksmith's anvil, from the mine to the museum.";
     Request { messages: vec![Message::new(Role::User, ask)], max_tokens: Some(WRITTEN / 2), ..Request::default() }
 }
@@ -110,11 +123,22 @@ pub async fn opening(engine: &LocalEngine) -> Result<f64, Error> {
 /// # Errors
 /// The engine cannot go on.
 pub async fn next_turn(engine: &LocalEngine) -> Result<f64, Error> {
+    ask(engine, unread(0)).await?;
+    Ok(ask(engine, followed_up(0)).await?.first_ms)
+}
+
+/// A request with a file, which begins as none of another number does.
+pub fn unread(number: usize) -> Request {
     let file: String = FILE.split_inclusive('\n').take(LINES).collect();
-    let mut said = vec![Message::new(Role::User, format!("{file}\n\nWhat is this?"))];
-    let first = ask(engine, session(said.clone())).await?;
-    said.extend([Message::new(Role::Assistant, first.text), Message::new(Role::User, "Say it in one word.")]);
-    Ok(ask(engine, session(said)).await?.first_ms)
+    session(vec![Message::new(Role::User, format!("{number}\n{file}\n\nWhat is this?"))])
+}
+
+/// A second request behind that.
+pub fn followed_up(number: usize) -> Request {
+    let mut request = unread(number);
+    let said = [Message::new(Role::Assistant, "Code."), Message::new(Role::User, "Say it in one word.")];
+    request.messages.extend(said);
+    request
 }
 
 /// A request as a session makes it: a system prompt and the tools come first.
@@ -125,17 +149,22 @@ fn session(said: Vec<Message>) -> Request {
     Request { messages, tools, max_tokens: Some(16), ..Request::default() }
 }
 
-async fn ask(engine: &LocalEngine, request: Request) -> Result<Answer, Error> {
+/// Asks, and takes the time.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn ask(engine: &dyn Engine, request: Request) -> Result<Answer, Error> {
     let start = Instant::now();
     let mut deltas = engine.generate(request, CancellationToken::new());
-    let mut answer = Answer { text: String::new(), usage: Usage::default(), first_ms: 0.0 };
+    let mut answer = Answer { text: String::new(), usage: Usage::default(), first_ms: 0.0, last_ms: 0.0 };
     while let Some(delta) = deltas.next().await {
         match delta? {
             Delta::Prefill { .. } => {}
             Delta::Usage(usage) => answer.usage = usage,
             delta => {
+                answer.last_ms = start.elapsed().as_secs_f64() * 1000.0;
                 if answer.first_ms == 0.0 {
-                    answer.first_ms = start.elapsed().as_secs_f64() * 1000.0;
+                    answer.first_ms = answer.last_ms;
                 }
                 if let Delta::Text(text) = delta {
                     answer.text.push_str(&text);
