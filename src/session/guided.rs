@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::examples;
 use super::narrow;
+use super::project;
 use super::step::{self, Limits, Step};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
@@ -147,7 +148,7 @@ impl Turn<'_> {
         let whole = self.seen_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
         let path = if whole { self.which_file().await? } else { None };
         if let Some(path) = &path
-            && !self.take_examples(path).await?
+            && !self.find_check(path).await?
         {
             return Ok(Some(Outcome::Interrupted));
         }
@@ -160,30 +161,40 @@ impl Turn<'_> {
         Ok(None)
     }
 
-    /// Where no check is named, takes the examples in the file itself for one, if they run. Returns whether to go on.
-    async fn take_examples(&mut self, path: &RelPath) -> Result<bool, TurnError> {
+    /// Where no check is named, takes the project's own tests of the file for one, or the examples in it, if they run. Returns
+    /// whether to go on.
+    async fn find_check(&mut self, path: &RelPath) -> Result<bool, TurnError> {
+        if self.check.is_some() {
+            return Ok(true);
+        }
         let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let command = examples::command(path, &text).filter(|_| self.check.is_none());
-        let Some(command) = command else { return Ok(true) };
-        self.check = Some(command);
+        let tests = project::command(&self.session.workspace, path);
+        let is_project = tests.is_some();
+        self.check = tests.or_else(|| examples::command(path, &text));
         if !self.may_check() {
             self.check = None;
             return Ok(true);
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
-        if examples::ran(before.passed, &before.output) {
-            self.checked_before = Some(before.took.unwrap_or_default());
-            self.examples = true;
-        } else {
-            self.check = None;
+        match before.took {
+            Some(took) if is_project || examples::ran(before.passed, &before.output) => {
+                self.checked_before = Some(took);
+                self.found_check = true;
+                if is_project && !before.passed {
+                    self.say_check("check-before", &before.output);
+                }
+            }
+            // It has no end, or says nothing of the file.
+            _ => self.check = None,
         }
         Ok(true)
     }
 
-    /// Ends the tries. What fails examples, which may be wrong themselves, is still likeliest right as it was written first.
+    /// Ends the tries. What fails a check that nobody asked for, which may be wrong itself, is still likeliest right as it was
+    /// written first.
     pub(super) async fn give_up(&mut self) -> Result<(), TurnError> {
         let first = self.prepared.as_ref().and_then(|p| Some((p.path.clone()?, p.first.clone()?, p.mark)));
-        if let Some((path, content, mark)) = first.filter(|_| self.examples)
+        if let Some((path, content, mark)) = first.filter(|_| self.found_check)
             && self.take_back(mark)
         {
             let step = Step { calls: vec![write_call(&path, &content)], ..Step::default() };

@@ -12,6 +12,7 @@ mod locate;
 pub mod log;
 mod narrow;
 pub mod profile;
+mod project;
 pub mod prompt;
 mod record;
 pub mod selftest;

@@ -52,7 +52,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         drained: 0,
         check: None,
         checked_before: None,
-        examples: false,
+        found_check: false,
         flawed: false,
         prepared: None,
     };
@@ -91,8 +91,8 @@ pub(super) struct Turn<'a> {
     pub(super) check: Option<String>,
     /// How long it took before any change; zero where it did not end.
     pub(super) checked_before: Option<Duration>,
-    /// The check is not the user's but the examples in the file that changes.
-    pub(super) examples: bool,
+    /// Nobody named the check: it is the project's own, or the examples in the file that changes.
+    pub(super) found_check: bool,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
     /// What the guided workflow settled before its first try at a change.
