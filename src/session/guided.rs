@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::examples;
+use super::intent::Intent;
 use super::narrow;
 use super::project;
 use super::step::{self, Limits, Step};
@@ -47,60 +48,6 @@ pub(super) struct Prepared {
     first: Option<String>,
 }
 
-/// What is asked for, as far as a guided workflow tells it apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Intent {
-    Change,
-    Command,
-    Answer,
-}
-
-impl Intent {
-    /// What the first word and the marks of a request tell, where they do. Asked about it, a 1.5B takes nearly every request for
-    /// a change, so that what is plain is not left to it.
-    fn plain(request: &str) -> Option<Self> {
-        const ASKING: &[&str] = &[
-            "what",
-            "what's",
-            "why",
-            "how",
-            "where",
-            "who",
-            "which",
-            "when",
-            "whose",
-            "is",
-            "are",
-            "was",
-            "does",
-            "do",
-            "did",
-            "has",
-            "have",
-            "should",
-            "explain",
-            "describe",
-            "summarize",
-            "summarise",
-            "tell",
-            "hello",
-            "hi",
-            "thanks",
-        ];
-        let request = request.trim();
-        let word = request.split(|c: char| c.is_whitespace() || c == ',').next()?.to_lowercase();
-        let asks = ASKING.contains(&word.as_str());
-        // "Can you rename it?" asks for a change, politely.
-        let polite = ["can", "could", "would", "will", "please"].contains(&word.as_str());
-        let marked = request.ends_with(['?', '\u{ff1f}', '\u{61f}']);
-        match word.as_str() {
-            "run" | "execute" => Some(Self::Command),
-            _ if asks || (marked && !polite) => Some(Self::Answer),
-            _ => None,
-        }
-    }
-}
-
 impl Turn<'_> {
     /// The session decides what comes next: what is wanted is settled first, then one call at a time is demanded.
     pub(super) async fn guided(&mut self) -> Result<Outcome, TurnError> {
@@ -118,21 +65,6 @@ impl Turn<'_> {
                 None => self.change().await,
             },
         }
-    }
-
-    async fn intent(&mut self) -> Result<Intent, TurnError> {
-        if let Some(plain) = Intent::plain(&self.asked) {
-            return Ok(plain);
-        }
-        self.make_room()?;
-        let question = prompt::text(&self.session.workspace, "intent", &[]);
-        let word = step::choose(self.session, question, &["change", "command", "answer"], &self.cancel).await?;
-        tracing::debug!(word, "intent");
-        Ok(match word.as_str() {
-            "change" => Intent::Change,
-            "command" => Intent::Command,
-            _ => Intent::Answer,
-        })
     }
 
     /// Settles what a change begins with: what the check gives now, the files, the form. `Some`: the turn is over.
@@ -368,21 +300,4 @@ fn write_call(path: &RelPath, content: &str) -> Call {
 
 pub(super) fn is_test(path: &RelPath) -> bool {
     path.file_name().to_ascii_lowercase().contains("test")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_plain_is_not_asked() {
-        let check = |request, intent| assert_eq!(Intent::plain(request), intent, "{request}");
-        check("What is calc.py for? One sentence.", Some(Intent::Answer));
-        check("Explain calc.py.", Some(Intent::Answer));
-        check("\u{c65c} \u{b290}\u{b824}?", Some(Intent::Answer));
-        check("Run the tests", Some(Intent::Command));
-        check("Can you rename it?", None);
-        check("Fix the bug in calc.py", None);
-        check("", None);
-    }
 }

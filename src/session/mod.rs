@@ -8,6 +8,7 @@ pub mod event;
 mod examples;
 mod failure;
 mod guided;
+mod intent;
 mod locate;
 pub mod log;
 mod narrow;
