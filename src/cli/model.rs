@@ -10,8 +10,9 @@ use indicatif::HumanBytes;
 use serde_json::json;
 
 use crate::config::{Config, Dirs};
+use crate::model::rank::{self, Where};
 use crate::model::store::{self, Listed, State};
-use crate::model::{Catalog, Entry, ModelError, Store, fit, gguf, pull};
+use crate::model::{Catalog, Entry, ModelError, Store, device, fit, gguf, pull};
 use progress::Display;
 use table::Table;
 
@@ -26,6 +27,9 @@ pub struct Args {
 enum Command {
     /// Show the models that can be pulled, and those that are here.
     List {
+        /// Only those that this machine can run, the one to try first first, with an estimate of how fast they write.
+        #[arg(long)]
+        fits: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -65,7 +69,8 @@ enum Command {
 pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<(), ModelError> {
     let configured = |name: Option<String>| name.unwrap_or_else(|| config.model.clone());
     match args.command {
-        Command::List { json } => list(config, dirs, json),
+        Command::List { fits: true, json } => fits(config, dirs, json),
+        Command::List { fits: false, json } => list(config, dirs, json),
         Command::Pull { name, from: Some(file) } => import(&configured(name), &file, dirs),
         Command::Pull { name, from: None } => download(&configured(name), dirs, offline),
         Command::Info { name, json, probe } => info(&configured(name), dirs, json, probe),
@@ -108,6 +113,7 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
             (State::Here { .. }, _) => "yes".to_owned(),
             (State::Partial { bytes }, Some(e)) => format!("{}%", bytes * 100 / e.approximate_size().max(1)),
             (State::Partial { .. }, None) => "in part".to_owned(),
+            (State::Absent, Some(e)) if e.sources.is_empty() => "server only".to_owned(),
             (State::Absent, _) => "no".to_owned(),
         };
         table.row(match entry {
@@ -126,6 +132,28 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
                 [name.clone(), "-".into(), "-".into(), bytes, "-".into(), "-".into(), here]
             }
         });
+    }
+    print(&table.to_string())
+}
+
+fn fits(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
+    // Its first call takes up llama.cpp's log; where it fails, there are no devices to ask for.
+    let _ = crate::engine::local::LocalEngine::prepare();
+    let room = device::room(0, config.gpu_layers);
+    let catalog = Catalog::load(&dirs.config)?;
+    let ranked = rank::rank(catalog.iter(), &room, device::memory_bandwidth());
+    if json {
+        return print(&to_json(&ranked));
+    }
+    let mut table = Table::new(["NAME", "SIZE", "LIES IN", "TOKENS/S, ABOUT"]);
+    for model in ranked {
+        let place = match model.place {
+            Where::Gpu => "GPU",
+            Where::GpuAndMemory => "GPU and memory",
+            Where::Memory => "memory",
+        };
+        let speed = format!("{:.0}", model.tokens_per_second.max(1.0));
+        table.row([model.name, HumanBytes(model.size).to_string(), place.to_owned(), speed]);
     }
     print(&table.to_string())
 }
@@ -150,6 +178,10 @@ fn download(name: &str, dirs: &Dirs, offline: bool) -> Result<(), ModelError> {
             ModelError::NotAName { value: name.to_owned() }
         });
     };
+    if entry.sources.is_empty() {
+        let upstream = entry.upstream.clone().unwrap_or_else(|| name.to_owned());
+        return Err(ModelError::ServerOnly { name: name.to_owned(), upstream });
+    }
     let store = Store::new(dirs);
     if let State::Here { .. } = store.state(name) {
         say(&format!("{name} is here: {}", store.path(name).display()));
@@ -228,6 +260,12 @@ fn describe_entry(entry: &Entry, table: &mut Table<2>) {
     row("description", entry.description.clone());
     row("licence", entry.licence.clone());
     row("parameters", billions(entry.parameters));
+    if let Some(active) = entry.active {
+        row("active", format!("{} of them for a token", billions(active)));
+    }
+    if let Some(upstream) = &entry.upstream {
+        row("upstream", upstream.clone());
+    }
     row("download", format!("{} ({})", size(entry, State::Absent), entry.quantisation));
     row("SHA-256", entry.sha256.clone().unwrap_or_else(|| "as the hub states it".into()));
     for source in &entry.sources {
@@ -247,7 +285,7 @@ fn describe_file(gguf: &gguf::Gguf, table: &mut Table<2>) {
     row("layers", format!("{}, {} heads, width {}", gguf.layers, gguf.heads, gguf.embedding_length));
     row("vocabulary", format!("{} tokens ({})", gguf.vocabulary, gguf.pre_tokenizer.as_deref().unwrap_or("default")));
     row("chat template", if gguf.chat_template.is_some() { "yes" } else { "none" }.to_owned());
-    let room = crate::model::device::room(0, None);
+    let room = device::room(0, None);
     row(
         "on this machine",
         fit::fit(gguf, &room).map_or_else(|error| error.to_string(), |fit| format!("fits with {fit}")),

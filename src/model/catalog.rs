@@ -32,6 +32,9 @@ pub struct Entry {
     pub architecture: String,
     /// Number of parameters, as the model's authors count them.
     pub parameters: u64,
+    /// Those of them that one token passes through; all where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<u64>,
     /// `Q4_K_M`, …
     pub quantisation: String,
     /// Tokens of context that the model was trained for.
@@ -42,13 +45,16 @@ pub struct Entry {
     /// SHA-256 of the file, lower-case hexadecimal. Where it is absent, the hub's own is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The authors' repository on the hub: what a server is to be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// The wire form of its tool calls, where the template does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
     #[serde(default)]
     pub sampling: SamplingDefaults,
-    /// Where to get it, in the order in which they are tried.
-    #[serde(rename = "source")]
+    /// Where to get it, in the order in which they are tried; none for a model that only a server can run.
+    #[serde(rename = "source", default)]
     pub sources: Vec<Source>,
 }
 
@@ -160,6 +166,7 @@ impl Entry {
                 "Q6_K" => 6.6,
                 "Q5_K_M" => 5.7,
                 "F16" | "BF16" => 16.0,
+                "MXFP4" => 4.35,
                 _ => 4.9,
             };
             (self.parameters as f64 * bits / 8.0) as u64

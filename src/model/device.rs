@@ -1,6 +1,7 @@
 //! What this machine is: memory, cores, instruction sets, GPUs, and what llama.cpp was compiled for.
 
 use std::ffi::CStr;
+use std::time::Instant;
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -103,6 +104,28 @@ pub fn room(context: usize, gpu_layers: Option<u32>) -> Room {
 pub fn room_on(machine: &Machine, devices: &[Device], context: usize, gpu_layers: Option<u32>) -> Room {
     let gpus = devices.iter().filter(|d| d.gpu).map(|d| Gpu { free: d.memory_free, unified: d.unified }).collect();
     Room { memory: machine.memory_available, gpus, context, gpu_layers }
+}
+
+/// Bytes that main memory gives in a second to all cores together, measured for some hundredths of a second.
+pub fn memory_bandwidth() -> f64 {
+    /// More than any cache holds.
+    const BYTES: usize = 96 << 20;
+    const ROUNDS: usize = 3;
+    let threads = physical_cores();
+    let share = BYTES / size_of::<u64>() / threads.min(8);
+    let read = || {
+        let numbers = vec![1_u64; share];
+        let best = (0..ROUNDS).map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(numbers.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n)));
+            start.elapsed().as_secs_f64()
+        });
+        (share * size_of::<u64>()) as f64 / best.fold(f64::INFINITY, f64::min).max(1e-9)
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+        readers.into_iter().filter_map(|reader| reader.join().ok()).sum()
+    })
 }
 
 /// Instruction sets that this processor has or llama.cpp was compiled with.

@@ -39,6 +39,11 @@ pub enum ModelError {
     Busy { name: String },
     #[error("{} is not {name}: its SHA-256 is {found}, expected {expected}; use another file", path.display())]
     WrongFile { path: PathBuf, name: String, found: String, expected: String },
+    #[error(
+        "{name} is spread over many files and cannot be pulled; run {upstream} on a server of yours and use it with \
+         `--engine URL` (docs/cluster.md)"
+    )]
+    ServerOnly { name: String, upstream: String },
     /// `reasons` has one line a source, each indented.
     #[error(
         "{name} could not be downloaded:{reasons}\nPull again to go on where it stopped, or bring the file from \

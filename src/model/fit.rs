@@ -23,9 +23,9 @@ const CONTEXT_STEP: usize = 256;
 /// A file that does not say what it was trained for.
 const UNKNOWN_CONTEXT: usize = 4096;
 /// What the operating system and other programs are left.
-const RESERVE: u64 = 256 << 20;
+pub(super) const RESERVE: u64 = 256 << 20;
 /// What stays free on each GPU, for its driver and the display: so much, or a tenth if that is less.
-const GPU_RESERVE: u64 = 1 << 30;
+pub(super) const GPU_RESERVE: u64 = 1 << 30;
 
 /// A GPU as far as room goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

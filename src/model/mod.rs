@@ -8,6 +8,7 @@ pub mod fit;
 pub mod gguf;
 pub mod hash;
 pub mod pull;
+pub mod rank;
 pub mod store;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,115 @@
+//! Which models of the catalog a machine can run, and about how fast. Pure: numbers in, numbers out.
+
+use serde::Serialize;
+
+use super::Entry;
+use super::fit::{GPU_RESERVE, RESERVE, Room};
+
+/// Beyond the weights: working buffers and a KV cache for a modest context, as a share of them and in bytes.
+const BESIDE: (f64, u64) = (0.08, 512 << 20);
+/// Writing a token reads the weights once; llama.cpp comes to about this share of the memory's speed.
+const EFFICIENCY: f64 = 0.8;
+/// Bytes a second that the memory of a GPU is taken to give: what the slower ones of the last years do.
+const GPU_BANDWIDTH: f64 = 250e9;
+/// Below this many tokens a second, an answer takes longer than most people wait.
+const USABLE: f64 = 5.0;
+
+/// Where a model would lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Where {
+    Gpu,
+    GpuAndMemory,
+    Memory,
+}
+
+/// A model that fits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranked {
+    pub name: String,
+    pub place: Where,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Tokens written in a second, estimated.
+    pub tokens_per_second: f64,
+}
+
+/// The entries that fit, the one to try first first: the largest of those that are fast enough to work with, then the others by
+/// speed. `bandwidth`: bytes that main memory gives in a second.
+pub fn rank<'e>(entries: impl Iterator<Item = &'e Entry>, room: &Room, bandwidth: f64) -> Vec<Ranked> {
+    let mut fitting: Vec<(Ranked, u64)> =
+        entries.filter_map(|entry| Some((fitting(entry, room, bandwidth)?, entry.parameters))).collect();
+    fitting.sort_by(|(a, a_size), (b, b_size)| {
+        let usable = |ranked: &Ranked| ranked.tokens_per_second >= USABLE;
+        let by_size = if usable(a) && usable(b) { b_size.cmp(a_size) } else { std::cmp::Ordering::Equal };
+        usable(b).cmp(&usable(a)).then(by_size).then(b.tokens_per_second.total_cmp(&a.tokens_per_second))
+    });
+    fitting.into_iter().map(|(ranked, _)| ranked).collect()
+}
+
+fn fitting(entry: &Entry, room: &Room, bandwidth: f64) -> Option<Ranked> {
+    // What only a server can run has no file to load.
+    if entry.sources.is_empty() {
+        return None;
+    }
+    let size = entry.approximate_size();
+    let needed = size + (size as f64 * BESIDE.0) as u64 + BESIDE.1;
+    let free = |unified: bool| {
+        let gpus = room.gpus.iter().filter(|gpu| gpu.unified == unified);
+        gpus.map(|gpu| gpu.free - GPU_RESERVE.min(gpu.free / 10)).sum::<u64>()
+    };
+    let (own, shared) = (free(false), free(true));
+    let memory = room.memory.saturating_sub(RESERVE);
+    let on_gpu = (own + shared.min(memory)).min(needed) as f64 / needed as f64;
+    if needed > own + memory {
+        return None;
+    }
+    let read = size as f64 * entry.active.unwrap_or(entry.parameters) as f64 / entry.parameters.max(1) as f64;
+    let seconds = read * on_gpu / GPU_BANDWIDTH + read * (1.0 - on_gpu) / bandwidth.max(1.0);
+    let place = match on_gpu {
+        1.0.. => Where::Gpu,
+        share if share > 0.0 => Where::GpuAndMemory,
+        _ => Where::Memory,
+    };
+    Some(Ranked { name: entry.name.clone(), place, size, tokens_per_second: EFFICIENCY / seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Catalog;
+    use crate::model::fit::Gpu;
+
+    const GB: u64 = 1 << 30;
+
+    fn ranked(memory: u64, gpus: &[u64]) -> Vec<Ranked> {
+        let catalog = Catalog::load(Path::new("/nonexistent")).unwrap();
+        let gpus = gpus.iter().map(|&gb| Gpu { free: gb * GB, unified: false }).collect();
+        rank(catalog.iter(), &Room { memory: memory * GB, gpus, context: 0, gpu_layers: None }, 30e9)
+    }
+
+    #[test]
+    fn a_small_laptop_gets_what_it_can_write_with() {
+        let ranked = ranked(8, &[]);
+        assert!(ranked.iter().all(|r| r.place == Where::Memory && r.size < 8 * GB));
+        // Few of its parameters take part in a token.
+        assert_eq!(ranked[0].name, "lfm2-8b-a1b");
+        assert!(ranked.iter().any(|r| r.name == "qwen2.5-coder-1.5b" && (15.0..40.0).contains(&r.tokens_per_second)));
+    }
+
+    #[test]
+    fn a_card_takes_the_largest_that_fits_on_it() {
+        let ranked = ranked(64, &[24]);
+        let on_card: Vec<&str> = ranked.iter().filter(|r| r.place == Where::Gpu).map(|r| r.name.as_str()).collect();
+        assert!(on_card.contains(&"qwen2.5-coder-32b") && !on_card.contains(&"llama-3.3-70b"), "{on_card:?}");
+        // What is slow comes last, however large.
+        assert_eq!(ranked.last().unwrap().name, "llama-3.3-70b");
+    }
+
+    #[test]
+    fn nothing_is_promised_that_does_not_fit() {
+        assert!(ranked(1, &[]).iter().all(|r| r.size < GB));
+    }
+}
