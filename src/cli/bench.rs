@@ -148,11 +148,12 @@ fn table(report: &Report) -> String {
             "  first token: {cold:.0} ms cold, {snapshot:.0} ms with a snapshot, {next_turn:.0} ms in the next turn"
         ));
     }
-    if let Some(Copying { copy_speedup, prose_ratio, acceptance, .. }) = &report.copying {
+    if let Some(Copying { copy_speedup, prose_ratio, constrained_ratio, acceptance, .. }) = &report.copying {
         lines.push(format!(
             "  drafts: copies {copy_speedup:.2} times as fast, prose {prose_ratio:.2}; {:.0}% accepted",
             acceptance * 100.0
         ));
+        lines.push(format!("  calls held to their form are written {constrained_ratio:.2} times as fast as free text"));
     }
     if let Some(Against { server, prefill, next_turn, decode, copy }) = &report.against {
         lines.push(format!(

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Error;
 use crate::dialect::{Message, Role};
 use crate::engine::local::LocalEngine;
-use crate::engine::{Delta, Engine, Request, Usage};
+use crate::engine::{Constraint, Delta, Engine, Request, Usage};
 use crate::tool;
 
 /// Tokens of context that the cases take.
@@ -38,6 +38,8 @@ pub struct Copying {
     pub copy_speedup: f64,
     /// A text in which nothing repeats.
     pub prose_ratio: f64,
+    /// A tool call that the grammar holds to its form, against free text, both without drafts.
+    pub constrained_ratio: f64,
     /// The share of the drafted tokens that stand in the copy.
     pub acceptance: f64,
     /// Both ways wrote the same text.
@@ -54,6 +56,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Tokens a second, as the engine counts.
+    fn decode_rate(&self) -> f64 {
+        self.usage.generated as f64 / self.usage.decode_seconds.max(1e-9)
+    }
+
     /// Tokens a second behind the first, by the clock of whoever waits.
     pub fn rate(&self) -> f64 {
         let tokens = self.usage.generated.saturating_sub(1) as f64;
@@ -67,6 +74,7 @@ impl Answer {
 /// The engine cannot go on.
 pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Error> {
     let (mut copies, mut proses, mut acceptance, mut identical) = (Vec::new(), Vec::new(), Vec::new(), true);
+    let mut constrained = Vec::new();
     for _ in 0..repeat.max(1) {
         let (ratio, drafted, same) = compare(engine, copy()).await?;
         copies.push(ratio);
@@ -75,16 +83,23 @@ pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Err
         let (ratio, _, same) = compare(engine, prose()).await?;
         proses.push(ratio);
         identical &= same;
+        let (held, free) = (ask(engine, call()).await?, ask(engine, Request { no_draft: true, ..prose() }).await?);
+        constrained.push(held.decode_rate() / free.decode_rate());
     }
-    Ok(Copying { copy_speedup: median(copies), prose_ratio: median(proses), acceptance: median(acceptance), identical })
+    Ok(Copying {
+        copy_speedup: median(copies),
+        prose_ratio: median(proses),
+        constrained_ratio: median(constrained),
+        acceptance: median(acceptance),
+        identical,
+    })
 }
 
 /// How many times as fast `request` is written with drafts, and whether the text is the same.
 async fn compare(engine: &LocalEngine, request: Request) -> Result<(f64, Usage, bool), Error> {
     let drafted = ask(engine, request.clone()).await?;
     let plain = ask(engine, Request { no_draft: true, ..request }).await?;
-    let speed = |answer: &Answer| answer.usage.generated as f64 / answer.usage.decode_seconds.max(1e-9);
-    Ok((speed(&drafted) / speed(&plain), drafted.usage, drafted.text == plain.text))
+    Ok((drafted.decode_rate() / plain.decode_rate(), drafted.usage, drafted.text == plain.text))
 }
 
 /// A file is written anew with a small change.
@@ -108,6 +123,15 @@ pub fn copy() -> Request {
 pub fn prose() -> Request {
     let ask = "Tell the story of a blacksmith's anvil, from the mine to the museum.";
     Request { messages: vec![Message::new(Role::User, ask)], max_tokens: Some(WRITTEN / 2), ..Request::default() }
+}
+
+/// The same as a tool call, written to a file.
+fn call() -> Request {
+    let ask = "Write the story of a blacksmith's anvil, from the mine to the museum, to the file anvil.md.";
+    let mut request = session(vec![Message::new(Role::User, ask)]);
+    request.constraint =
+        Constraint::MustCall(request.tools.iter().filter(|tool| tool.name == "write").cloned().collect());
+    Request { no_draft: true, max_tokens: Some(WRITTEN / 2), ..request }
 }
 
 /// Milliseconds to the first token of a session's first request.
