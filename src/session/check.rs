@@ -52,6 +52,20 @@ const CHECKS: &[&str] = &[
 const FACTOR: u32 = 4;
 const LEAST: Duration = Duration::from_secs(10);
 
+/// A command that tells whether the work is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Check {
+    pub command: String,
+    /// What people and the model are told that it is.
+    pub name: String,
+}
+
+impl From<String> for Check {
+    fn from(command: String) -> Self {
+        Self { name: command.clone(), command }
+    }
+}
+
 /// How a check ended.
 #[derive(Debug)]
 pub(super) struct Checked {
@@ -86,14 +100,14 @@ pub(super) fn limit(most: Duration, left: Duration, before: Option<Duration>) ->
 pub(super) async fn run(
     session: &mut Session,
     door: &Door,
-    command: &str,
+    check: &Check,
     attempt: u32,
     limit: Duration,
     cancel: &CancellationToken,
 ) -> Option<Checked> {
     let tool = session.tools.get("run").ok()?.clone();
     let start = Instant::now();
-    let args = [("command".to_owned(), Value::from(command))].into_iter().collect();
+    let args = [("command".to_owned(), Value::from(check.command.as_str()))].into_iter().collect();
     let cx = Context { command_timeout: limit, ..call::context(session, cancel) };
     let (detail, output, applied) = match tool.run(&args, None, &cx).await {
         Ok(seen) => (seen.detail, seen.text, seen.applied),
@@ -108,7 +122,7 @@ pub(super) async fn run(
         return None;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let event = Event::Checked { command: command.to_owned(), passed, output: output.clone(), seconds, attempt };
+    let event = Event::Checked { command: check.name.clone(), passed, output: output.clone(), seconds, attempt };
     session.publish(door, event);
     Some(Checked { passed, output, took, applied })
 }

@@ -1,37 +1,122 @@
-//! The examples that stand in a file's own documentation: where nobody names a check, they tell a good try from a bad one. They
-//! are run as they are, and none are written.
+//! The examples that stand in a file's own documentation, or in the request: where nobody names a check, they tell a good try
+//! from a bad one. They are run as they are, and none are written.
 
+use super::check::Check;
 use crate::workspace::RelPath;
 
-/// What doctest prints behind examples that ran and gave something else.
-const RAN: &str = "***Test Failed***";
+/// Finds and runs them; its own text says how it is called.
+const RUNNER: &str = include_str!("examples.py");
+/// How it ends its report where there were examples that could be run.
+const RAN: &str = " examples hold";
+/// Bytes of a request that are looked through.
+const MOST: usize = 20_000;
+/// What may stand between a call and what it gives.
+const ARROWS: &[&str] =
+    &["=>", "->", "\u{279e}", "\u{2192}", "\u{21d2}", "==", " = ", "return", "give", "yield", "equal", "should"];
+/// First words of lines that are code.
+const CODE: &[&str] =
+    &["def", "async", "class", "if", "elif", "while", "for", "with", "return", "assert", "yield", "raise"];
 
-/// The command that runs the examples of a file, where it has any.
-pub(super) fn command(path: &RelPath, text: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-    let has_examples = text.lines().any(|line| line.trim_start().starts_with(">>> "));
-    let is_python = path.as_str().ends_with(".py") && path.as_str().chars().all(plain);
-    (is_python && has_examples).then(|| format!("python3 -m doctest {path}"))
+/// What runs the examples of a file, where it or the request seems to have any.
+pub(super) fn check(path: &RelPath, text: &str, request: &str) -> Option<Check> {
+    let request = &request[..request.floor_char_boundary(MOST)];
+    if !path.as_str().ends_with(".py") || !text.lines().chain(request.lines()).any(is_example) {
+        return None;
+    }
+    let words = ["python3", "-c", RUNNER, path.as_str(), request];
+    let command = shlex::try_join(words).ok()?;
+    Some(Check { command, name: format!("the examples of {path}") })
 }
 
-/// Whether the examples could be run at all: a file that cannot be imported by itself fails for another reason.
-pub(super) fn ran(passed: bool, output: &str) -> bool {
-    passed || output.contains(RAN)
+/// A prompt of Python's, or a call with something behind it that looks like what it gives.
+fn is_example(line: &str) -> bool {
+    let line = line.trim_start();
+    if line.starts_with(">>> ") {
+        return true;
+    }
+    let is_code = line.split([' ', '(', ':']).next().is_some_and(|word| CODE.contains(&word));
+    let behind = line.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    !is_code && behind.is_some_and(|(_, behind)| ARROWS.iter().any(|arrow| behind.contains(arrow)))
+}
+
+/// Whether any example could be run: a file that cannot be imported by itself has none.
+pub(super) fn ran(output: &str) -> bool {
+    output.contains(RAN)
+}
+
+/// Whether the report says more than that nothing is written yet.
+pub(super) fn is_telling(output: &str) -> bool {
+    let complaints = output.lines().filter(|line| line.contains(", and should give "));
+    complaints.into_iter().any(|line| !line.contains(" gave None,") && !line.contains(" raised NotImplementedError"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
+    fn path(path: &str) -> RelPath {
+        RelPath::try_from(path.to_owned()).unwrap()
+    }
+
     #[test]
-    fn examples_are_found_in_python() {
-        let check = |path: &str, text, expected: Option<&str>| {
-            assert_eq!(command(&RelPath::try_from(path.to_owned()).unwrap(), text).as_deref(), expected, "{path}");
+    fn examples_are_looked_for_in_python() {
+        let check = |name: &str, text, request, expected: bool| {
+            assert_eq!(check(&path(name), text, request).is_some(), expected, "{name} {text} {request}");
         };
         let text = "def f(x):\n    \"\"\"\n    >>> f(1)\n    2\n    \"\"\"\n";
-        check("a/b.py", text, Some("python3 -m doctest a/b.py"));
-        check("a/b.py", "def f(x):\n    return x >> 1\n", None);
-        check("a/b.rs", text, None);
-        check("a/b; rm -r c.py", text, None);
+        check("a/b.py", text, "", true);
+        check("a/b.rs", text, "", false);
+        check("a/b.py", "def f(x) -> int:\n    return x >> 1\n", "fix it", false);
+        check("a/b.py", "\"\"\"For example, f(1) => 2\"\"\"\n", "", true);
+        check("a/b.py", "def f(x): pass\n", "`f(3)` should return 4", true);
+    }
+
+    /// What the runner says of a file, and its exit status.
+    fn run(text: &str, request: &str) -> (String, Option<i32>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("m.py"), text).unwrap();
+        let check = check(&path("m.py"), text, request).unwrap();
+        let output = Command::new("sh").arg("-c").arg(check.command).current_dir(folder.path()).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    }
+
+    #[test]
+    fn the_runner_reads_examples_of_many_forms() {
+        let text = r#"
+"""Twice.
+
+>>> twice(1)
+2
+>>> twice(2) == 4
+"""
+def twice(x):
+    """
+    twice(3) => 6
+    twice("a") ➞ "aa"
+    For example, twice([1]) returns [1, 1].
+    twice(n) = n + n
+    """
+    return x + x
+"#;
+        assert_eq!(run(text, "`twice(4)` should give 8. It's urgent."), ("6 of 6 examples hold\n".into(), Some(0)));
+        let (said, status) = run(&text.replace("x + x", "x * 3"), "");
+        assert_eq!(status, Some(1));
+        assert!(
+            said.contains("twice(1) gave 3, and should give 2\n") && said.ends_with("0 of 5 examples hold\n"),
+            "{said}"
+        );
+        assert!(ran(&said) && is_telling(&said));
+    }
+
+    #[test]
+    fn what_has_no_end_or_nothing_in_it_is_said() {
+        let text = "def f(x):\n    \"\"\"f(1) => 2\"\"\"\n    while True: pass\n";
+        let (said, status) = run(text, "");
+        assert!(status == Some(1) && said.contains("did not end"), "{said}");
+        let (said, _) = run("def f(x):\n    \"\"\"f(1) => 2\"\"\"\n", "");
+        assert!(ran(&said) && !is_telling(&said), "{said}");
+        assert_eq!(run("import nothing_of_that_name\n# f(1) => 2\n", "").1, Some(2));
     }
 }

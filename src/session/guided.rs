@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::check::Check;
 use super::examples;
 use super::intent::Intent;
 use super::narrow;
@@ -22,9 +23,10 @@ const RETRY_MOST: f32 = 1.1;
 /// The share of the context, in per cent, up to which files are written as a whole.
 const WHOLE_SHARE: usize = 8;
 
-/// How long a change may get, in tokens, by those of the files before the model: one that outgrows this goes round in circles.
+/// How long a change may get, in tokens, by those of the files that may change: one that outgrows this goes round in circles.
+/// The room is for what is yet to be written.
 const LENGTH_FACTOR: usize = 2;
-const LENGTH_ROOM: usize = 400;
+const LENGTH_ROOM: usize = 1000;
 /// How many looks around a change may begin with.
 const LOOKS: usize = 6;
 
@@ -77,7 +79,7 @@ impl Turn<'_> {
             return Ok(Some(outcome));
         }
         // The form of the change goes by the size of the files: what fits comes out better when it is written as a whole.
-        let whole = self.seen_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
+        let whole = self.open_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
         let path = if whole { self.which_file().await? } else { None };
         if let Some(path) = &path
             && !self.find_check(path).await?
@@ -102,17 +104,17 @@ impl Turn<'_> {
         let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
         let tests = project::command(&self.session.workspace, path);
         let is_project = tests.is_some();
-        self.check = tests.or_else(|| examples::command(path, &text));
+        self.check = tests.map(Check::from).or_else(|| examples::check(path, &text, &self.asked));
         if !self.may_check() {
             self.check = None;
             return Ok(true);
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
         match before.took {
-            Some(took) if is_project || examples::ran(before.passed, &before.output) => {
+            Some(took) if is_project || examples::ran(&before.output) => {
                 self.checked_before = Some(took);
                 self.found_check = true;
-                if is_project && !before.passed {
+                if !before.passed && (is_project || examples::is_telling(&before.output)) {
                     self.say_check("check-before", &before.output);
                 }
             }
@@ -218,7 +220,7 @@ impl Turn<'_> {
 
     /// How long a change may get, in tokens.
     fn longest(&self) -> usize {
-        self.seen_tokens() * LENGTH_FACTOR + LENGTH_ROOM
+        self.open_tokens() * LENGTH_FACTOR + LENGTH_ROOM
     }
 
     /// Demands calls that find the files to change, until the model has one before it that is more than a test. `Some`: the
@@ -238,10 +240,12 @@ impl Turn<'_> {
         Ok(if self.record.seen().is_empty() { Some(Outcome::NotDone) } else { None })
     }
 
-    /// Tokens of the files that the model has before it.
-    fn seen_tokens(&self) -> usize {
+    /// Tokens of the files before the model that may change: all but tests, unless there are only tests.
+    fn open_tokens(&self) -> usize {
+        let seen = self.record.seen();
+        let only_tests = seen.iter().all(is_test);
         let text = |path| self.session.workspace.read(path).map_or(0, |file| self.session.engine.count(&file.text));
-        self.record.seen().iter().map(text).sum()
+        seen.iter().filter(|path| only_tests || !is_test(path)).map(text).sum()
     }
 
     /// One step that must be a call of one of `tools`.

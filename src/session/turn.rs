@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::check::Checked;
+use super::check::{Check, Checked};
 use super::context::Compacted;
 use super::driver::Door;
 use super::guided::Prepared;
@@ -88,7 +88,7 @@ pub(super) struct Turn<'a> {
     /// Messages that compaction has taken from the front of the transcript.
     pub(super) drained: usize,
     /// The command that tells whether the work is right.
-    pub(super) check: Option<String>,
+    pub(super) check: Option<Check>,
     /// How long it took before any change; zero where it did not end.
     pub(super) checked_before: Option<Duration>,
     /// Nobody named the check: it is the project's own, or the examples in the file that changes.
@@ -120,7 +120,7 @@ impl Turn<'_> {
         }
         self.request = self.session.transcript.len();
         self.say(Message::new(Role::User, text));
-        self.check = self.session.settings.check.clone().or_else(|| check::named_in(request));
+        self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);
         let mut attempt = 0;
         loop {
             let before = self.mark();
@@ -158,11 +158,11 @@ impl Turn<'_> {
     /// Runs the check. `None`: interrupted.
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
         self.folder_exists()?;
-        let Some(command) = self.check.clone() else { return Ok(None) };
+        let Some(check) = self.check.clone() else { return Ok(None) };
         let settings = &self.session.settings;
         let left = settings.budget.saturating_sub(self.start.elapsed());
         let limit = check::limit(settings.command_timeout, left, self.checked_before);
-        let checked = check::run(self.session, self.door, &command, attempt, limit, &self.cancel).await;
+        let checked = check::run(self.session, self.door, &check, attempt, limit, &self.cancel).await;
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
@@ -171,13 +171,13 @@ impl Turn<'_> {
 
     /// Tells the model what the check gave.
     pub(super) fn say_check(&mut self, name: &str, output: &str) {
-        let command = self.check.clone().unwrap_or_default();
+        let check = self.check.as_ref().map(|check| check.name.clone()).unwrap_or_default();
         let essence = match self.session.profile.workflow {
             Workflow::Free => output.to_owned(),
             Workflow::Guided => failure::essence(output, self.session.engine.info().context * FAILURE_SHARE / 100),
         };
         let output = essence.as_str();
-        let text = prompt::text(&self.session.workspace, name, &[("command", &command), ("output", output)]);
+        let text = prompt::text(&self.session.workspace, name, &[("command", &check), ("output", output)]);
         self.say(Message::new(Role::User, text));
     }
 
