@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::check::Check;
 use super::examples;
 use super::intent::Intent;
+use super::mend::{self, Tries};
 use super::narrow;
 use super::project;
-use super::step::{self, Limits, Step};
+use super::step::{self, Limits};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
 use crate::dialect::{Call, Message, Role};
@@ -42,12 +43,12 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// The file that is written anew.
-    path: Option<RelPath>,
-    mark: Mark,
+    pub path: Option<RelPath>,
+    pub mark: Mark,
     /// What was written so far, in vain.
-    written: Vec<String>,
-    /// The first of it that came as far as its check.
-    first: Option<String>,
+    pub written: Vec<String>,
+    /// Those of it that came as far as their check.
+    pub tries: Tries,
 }
 
 impl Turn<'_> {
@@ -91,7 +92,7 @@ impl Turn<'_> {
             None => prompt::text(&self.session.workspace, "change-part", &[]),
         };
         self.say(Message::new(Role::User, say));
-        self.prepared = Some(Prepared { path, mark: self.mark(), written: Vec::new(), first: None });
+        self.prepared = Some(Prepared { path, mark: self.mark(), written: Vec::new(), tries: Tries::default() });
         Ok(None)
     }
 
@@ -113,7 +114,7 @@ impl Turn<'_> {
         match before.took {
             Some(took) if is_project || examples::ran(&before.output) => {
                 self.checked_before = Some(took);
-                self.found_check = true;
+                self.passed_before = mend::passed(&before.output);
                 if !before.passed && (is_project || examples::is_telling(&before.output)) {
                     self.say_check("check-before", &before.output);
                 }
@@ -124,22 +125,12 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    /// Ends the tries. What fails a check that nobody asked for, which may be wrong itself, is still likeliest right as it was
-    /// written first.
-    pub(super) async fn give_up(&mut self) -> Result<(), TurnError> {
-        let first = self.prepared.as_ref().and_then(|p| Some((p.path.clone()?, p.first.clone()?, p.mark)));
-        if let Some((path, content, mark)) = first.filter(|_| self.found_check)
-            && self.take_back(mark)
-        {
-            let step = Step { calls: vec![write_call(&path, &content)], ..Step::default() };
-            self.act(step).await?;
-        }
-        Ok(())
-    }
-
     /// Demands calls until a file has changed.
     async fn change(&mut self) -> Result<Outcome, TurnError> {
         let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
+        if let Some(path) = &path {
+            self.begin_to_mend(path).await?;
+        }
         for _ in 0..self.session.settings.max_steps {
             let mark = self.mark();
             self.flawed = false;
@@ -148,12 +139,7 @@ impl Turn<'_> {
                 None => self.demand(&["edit"], Some(self.longest())).await?,
             };
             match act {
-                Act::Called if self.record.changes() > mark.changes && !self.flawed => {
-                    if let Some(prepared) = &mut self.prepared {
-                        prepared.first = prepared.first.take().or_else(|| prepared.written.last().cloned());
-                    }
-                    return Ok(Outcome::Done);
-                }
+                Act::Called if self.record.changes() > mark.changes && !self.flawed => return Ok(Outcome::Done),
                 // Nothing changed, a syntax error came in, it failed before, or the call has no end.
                 Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {
                     if !self.take_back(mark) {
@@ -296,7 +282,7 @@ impl Turn<'_> {
     }
 }
 
-fn write_call(path: &RelPath, content: &str) -> Call {
+pub(super) fn write_call(path: &RelPath, content: &str) -> Call {
     let arguments = [("path", path.as_str()), ("content", content)];
     let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
     Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }

@@ -11,6 +11,7 @@ mod guided;
 mod intent;
 mod locate;
 pub mod log;
+mod mend;
 mod narrow;
 pub mod profile;
 mod project;

@@ -12,7 +12,7 @@ use super::guided::Prepared;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::step::{self, Limits, Step};
-use super::{Event, Outcome, Session, call, check, context, event, failure, narrow, prompt};
+use super::{Event, Outcome, Session, call, check, context, event, failure, mend, narrow, prompt};
 use crate::dialect::{Call, Message, Role};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
@@ -52,7 +52,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         drained: 0,
         check: None,
         checked_before: None,
-        found_check: false,
+        passed_before: 0,
         flawed: false,
         prepared: None,
     };
@@ -91,8 +91,8 @@ pub(super) struct Turn<'a> {
     pub(super) check: Option<Check>,
     /// How long it took before any change; zero where it did not end.
     pub(super) checked_before: Option<Duration>,
-    /// Nobody named the check: it is the project's own, or the examples in the file that changes.
-    pub(super) found_check: bool,
+    /// How many of its tests passed then.
+    pub(super) passed_before: usize,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
     /// What the guided workflow settled before its first try at a change.
@@ -143,6 +143,7 @@ impl Turn<'_> {
             if checked.passed {
                 return Ok(Outcome::Done);
             }
+            self.note_failed(&checked.output);
             let settings = &self.session.settings;
             if attempt > settings.check_attempts || self.start.elapsed() > settings.budget {
                 self.give_up().await?;
@@ -188,6 +189,7 @@ impl Turn<'_> {
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
         self.checked_before = Some(before.took.unwrap_or_default());
+        self.passed_before = mend::passed(&before.output);
         if !before.passed {
             self.say_check("check-before", &before.output);
         }
