@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use crate::permission::Mode;
 
 /// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
-const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template"];
+const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template", "adapter"];
 /// What environment variables for settings begin with: `MORU_MODEL`, `MORU_COMMAND_TIMEOUT`, …
 const PREFIX: &str = "MORU_";
 
@@ -97,6 +97,8 @@ pub struct Config {
     pub threads: usize,
     /// Layers on the GPU; absent takes as many as fit.
     pub gpu_layers: Option<u32>,
+    /// A LoRA adapter for the model, `FILE[:SCALE]`. Not from the folder's file.
+    pub adapter: Option<String>,
     /// Megabytes of the disk that KV caches may take for faster starts; 0 keeps none.
     pub snapshots: u64,
     /// The wire form of tool calls; absent takes the profile's or the template's.
@@ -177,6 +179,7 @@ impl Default for Config {
             context: 0,
             threads: 0,
             gpu_layers: None,
+            adapter: None,
             snapshots: 2048,
             dialect: None,
             engine: None,
@@ -249,6 +252,7 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
 fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Result<Table, ConfigError> {
     let known = Table::try_from(Config {
         gpu_layers: Some(0),
+        adapter: Some(String::new()),
         dialect: Some(String::new()),
         check: Some(String::new()),
         engine: Some(String::new()),
@@ -308,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_folder_names_no_server_and_a_key_is_shown_nowhere() {
-        for line in ["engine = \"http://evil\"", "api-key = \"x\"", "template = \"/etc/passwd\""] {
+        for line in ["engine = \"http://evil\"", "api-key = \"x\"", "template = \"/etc/passwd\"", "adapter = \"x\""] {
             assert!(matches!(load("", line, &[]), Err(ConfigError::NotYours { .. })), "{line}");
         }
         let config = load("engine = \"localhost:1\"\napi = \"chat\"", "", &[("MORU_API_KEY", "sk-1")]).unwrap();

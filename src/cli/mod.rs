@@ -69,6 +69,9 @@ pub struct ModelOptions {
     /// Layers to put on the GPU.
     #[arg(long, value_name = "N")]
     gpu_layers: Option<u32>,
+    /// A LoRA adapter (GGUF) for the model, and how much of it to add.
+    #[arg(long, value_name = "FILE[:SCALE]")]
+    adapter: Option<String>,
     /// The wire form of tool calls.
     #[arg(long, value_name = "FORM")]
     dialect: Option<String>,
@@ -276,6 +279,7 @@ fn config(dirs: &Dirs, folder: &std::path::Path, options: &ModelOptions) -> Resu
     config.context = options.context.unwrap_or(config.context);
     config.threads = options.threads.unwrap_or(config.threads);
     config.gpu_layers = options.gpu_layers.or(config.gpu_layers);
+    config.adapter = options.adapter.clone().or(config.adapter);
     config.dialect = options.dialect.clone().or(config.dialect);
     Ok(config)
 }

@@ -64,6 +64,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             kv_type: fit.kv_type,
             gpu_layers: fit.gpu_layers,
             cpu_experts: fit.cpu_experts,
+            adapter: config.adapter.as_deref().map(str::parse).transpose()?,
             dialect: config.dialect.clone().or(profile.clone()),
             snapshots: (config.snapshots > 0)
                 .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),

@@ -3,6 +3,7 @@
 //! `./dev test` gets the models; under plain cargo, `MORU_TEST_MODELS` names a folder that holds them. Where they are absent
 //! these tests say so and pass.
 
+mod adapter;
 mod drafts;
 mod reading;
 mod slots;

@@ -29,7 +29,11 @@ fn path() -> Option<PathBuf> {
 
 /// The model, with its snapshots in `folder`.
 pub fn engine(folder: Option<&std::path::Path>) -> LocalEngine {
-    let options = Options {
+    LocalEngine::load(&options(folder)).unwrap()
+}
+
+pub fn options(folder: Option<&std::path::Path>) -> Options {
+    Options {
         path: path().unwrap(),
         name: "test".into(),
         context: 4096,
@@ -37,10 +41,10 @@ pub fn engine(folder: Option<&std::path::Path>) -> LocalEngine {
         kv_type: KvType::F16,
         gpu_layers: 0,
         cpu_experts: 0,
+        adapter: None,
         dialect: None,
         snapshots: folder.map(|folder| SnapshotPlace { folder: folder.to_owned(), limit: 1 << 30 }),
-    };
-    LocalEngine::load(&options).unwrap()
+    }
 }
 
 pub fn system() -> Message {

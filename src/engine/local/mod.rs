@@ -1,5 +1,6 @@
 //! A model in this process: llama.cpp on a worker thread.
 
+mod adapter;
 mod generate;
 mod handle;
 mod kv;
@@ -26,8 +27,8 @@ use llama_cpp_2::LogOptions;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::token::LlamaToken;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -42,6 +43,7 @@ use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request};
 use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
 use crate::model::fit::KvType;
 
+pub use self::adapter::Adapter;
 pub use self::snapshot::Place as SnapshotPlace;
 pub use self::worker::Speed;
 
@@ -66,6 +68,7 @@ pub struct Options {
     pub gpu_layers: u32,
     /// Of the first so many layers the experts stay in main memory.
     pub cpu_experts: u32,
+    pub adapter: Option<Adapter>,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
     /// Where the KV cache is put for later starts.
@@ -106,9 +109,10 @@ impl LocalEngine {
         if let Some(names) = &experts {
             params.as_mut().add_cpu_buft_override(names);
         }
-        let model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
+        let mut model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
             refused(format!("llama.cpp cannot load {}: {error}; see the log for its reasons", options.path.display()))
         })?;
+        let adapter = options.adapter.as_ref().map(|adapter| adapter.load(&mut model)).transpose()?;
         let model = Arc::new(model);
         let meta = |key: &str| model.meta_val_str(key).ok();
         let template = meta("tokenizer.chat_template").unwrap_or_default();
@@ -134,7 +138,8 @@ impl LocalEngine {
             dialect: dialect.name().to_owned(),
             device: device_names(options.gpu_layers),
         };
-        let commands = start(model.clone(), options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
+        let commands =
+            start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
         Ok(Self { model, info, dialect, render, controls, bos, commands })
     }
 
@@ -290,21 +295,28 @@ fn device_names(gpu_layers: u32) -> String {
 /// Starts the thread and waits until its context stands.
 fn start(
     model: Arc<LlamaModel>,
+    mut adapter: Option<LlamaLoraAdapter>,
     options: &Options,
     chunk: usize,
 ) -> Result<mpsc::UnboundedSender<Command>, EngineError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let (context, kv_type, threads, gpu) = (options.context, options.kv_type, options.threads, options.gpu_layers > 0);
+    let scale = options.adapter.as_ref().map_or(1.0, |adapter| adapter.scale);
     let snapshots = options.snapshots.clone().and_then(|place| {
         // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
         let kind = if kv_type == KvType::F16 { "f16" } else { "q8_0" };
-        let opened = Snapshots::open(place, &options.path, kind);
+        let kind = format!("{kind} {}", options.adapter.as_ref().map(Adapter::identity).unwrap_or_default());
+        let opened = Snapshots::open(place, &options.path, &kind);
         opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
     });
     let run = move || {
         let grammars = Grammars::new(&model);
-        match new_context(&model, context, kv_type, threads, chunk) {
+        let made = new_context(&model, context, kv_type, threads, chunk).and_then(|mut context| {
+            let set = adapter.as_mut().map_or(Ok(()), |adapter| context.lora_adapter_set(adapter, scale));
+            set.map(|()| context).map_err(|e| EngineError::Load(format!("the adapter cannot be used: {e}")))
+        });
+        match made {
             Ok(context) => {
                 let _ = ready.send(Ok(()));
                 Scheduler::new(Worker::new(&model, context, threads, chunk, grammars, snapshots, gpu)).serve(receiver);
