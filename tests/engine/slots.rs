@@ -46,6 +46,21 @@ async fn a_conversation_goes_on_and_back_without_reading_twice() {
 }
 
 #[tokio::test]
+async fn a_message_that_goes_on_differently_is_not_read_again() {
+    let Some(_turn) = stage::turn().await else { return };
+    let engine = engine(None);
+    let long = "Tell me of the sea. ".repeat(40);
+    // Two of the user's messages in a row become one: no control token stands between what they share and what they do not.
+    let ask = |end: &str| request(&[system(), user(&format!("{long}\n\n{end}"))], 4);
+    answer(&engine, ask("Is it blue?")).await;
+    let second = answer(&engine, ask("Where does it end, and what lies there?")).await;
+    assert!(second.read() < 30, "{:?}", second.usage);
+    // Also where another conversation has read it.
+    let other = answer(&engine, Request { slot: 3, ..ask("Who lives there?") }).await;
+    assert!(other.read() < 30, "{:?}", other.usage);
+}
+
+#[tokio::test]
 async fn what_waits_can_be_cancelled() {
     let Some(_turn) = stage::turn().await else { return };
     let engine = engine(None);

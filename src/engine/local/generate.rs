@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{Utf8, is_loop};
 use super::sample::{Sampler, logprob};
 use super::speculate::{Drafter, Pace};
-use super::worker::Worker;
+use super::worker::{Brought, Worker};
 use crate::dialect::{Grammar, Parsed, Parser};
 use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
 
@@ -112,15 +112,10 @@ impl Generation {
     pub fn begin(worker: &mut Worker<'_>, job: Job) -> Option<Self> {
         let since = Instant::now();
         let prompt = job.prompt.as_bytes();
-        let kept = worker.bring(job.slot, prompt);
-        let vocab = worker.model.vocab();
-        // Nothing merges across a control token, so that both parts split as the whole would.
-        let stable = job.stable.max(kept.offset);
-        let mut rest = vocab.tokenize(&prompt[kept.offset..stable], false, true);
-        let snapshot_at = (!rest.is_empty()).then_some(kept.tokens + rest.len());
-        rest.extend(vocab.tokenize(&prompt[stable..], false, true));
-        let usage = Usage { prompt: kept.tokens + rest.len(), cached: kept.tokens, ..Usage::default() };
-        tracing::debug!(slot = job.slot, kept = kept.tokens, read = rest.len(), "prompt");
+        let Brought { kept, rest, stable } = worker.bring(job.slot, prompt, job.stable);
+        let snapshot_at = (stable > 0).then_some(kept + stable);
+        let usage = Usage { prompt: kept + rest.len(), cached: kept, ..Usage::default() };
+        tracing::debug!(slot = job.slot, kept, read = rest.len(), "prompt");
         let unreadable = if rest.is_empty() {
             Some(EngineError::Prompt("the prompt has no text that this model knows".into()))
         } else if usage.prompt + ROOM > worker.capacity() {

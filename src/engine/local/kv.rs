@@ -21,7 +21,7 @@ pub struct Slot {
 }
 
 /// What of a slot serves a prompt.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// Tokens that stay.
     pub tokens: usize,
@@ -42,13 +42,6 @@ impl Slot {
     /// What the tokens stand for.
     pub fn text(&self) -> &[u8] {
         &self.text
-    }
-
-    /// Its first `len` tokens.
-    pub fn head(&self, len: usize) -> Self {
-        let mut head = self.clone();
-        head.truncate(len);
-        head
     }
 
     /// Appends a decoded token. `control` tells that the tokeniser never merges across it.

@@ -1,5 +1,5 @@
 //! How many threads decode. llama.cpp's threads wait for each other at every node of the graph: where another program takes a
-//! core from one of them, all stand still, and fewer threads can be faster than more. Pure: times in, a number out.
+//! core from one of them, all stand still, and fewer threads can be faster than more.
 
 use std::time::Duration;
 

@@ -41,6 +41,17 @@ pub struct Row {
     pub logits: bool,
 }
 
+/// A prompt, part of which a slot holds.
+#[derive(Debug)]
+pub struct Brought {
+    /// Tokens that the slot holds.
+    pub kept: usize,
+    /// Those behind them.
+    pub rest: Vec<LlamaToken>,
+    /// How many of these belong to what other prompts begin with too.
+    pub stable: usize,
+}
+
 /// Why a batch was not decoded.
 #[derive(Debug)]
 pub enum Failure {
@@ -130,14 +141,45 @@ impl<'m> Worker<'m> {
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
-    /// holds, or of a snapshot.
-    pub fn bring(&mut self, slot: usize, prompt: &[u8]) -> Kept {
+    /// holds, or of a snapshot. Returns what it holds then and what is left to read; other prompts begin with the
+    /// first `stable` bytes of this one too.
+    pub fn bring(&mut self, slot: usize, prompt: &[u8], stable: usize) -> Brought {
+        let kept = self.find(slot, prompt);
+        let mut brought = self.split(prompt, kept, stable);
+        // The last token that text shares need not be the last that tokens do: the rest, split as it will be read, may begin with
+        // what is held already.
+        let held = &self.slots[slot].tokens()[kept.tokens..];
+        let most = brought.rest.len().saturating_sub(1);
+        let same = held.iter().zip(&brought.rest).take(most).take_while(|(held, token)| **held == token.0).count();
+        if !self.cut(slot, kept.tokens + same) {
+            return self.split(prompt, Kept { tokens: 0, offset: 0 }, stable);
+        }
+        brought.kept += same;
+        brought.stable = brought.stable.saturating_sub(same);
+        brought.rest.drain(..same);
+        brought
+    }
+
+    /// Splits what a slot lacks of a prompt into tokens.
+    fn split(&self, prompt: &[u8], kept: Kept, stable: usize) -> Brought {
+        let vocab = self.model.vocab();
+        // Nothing merges across a control token, so that both parts split as the whole would.
+        let stable = stable.max(kept.offset);
+        let mut rest = vocab.tokenize(&prompt[kept.offset..stable], false, true);
+        let first = rest.len();
+        rest.extend(vocab.tokenize(&prompt[stable..], false, true));
+        Brought { kept: kept.tokens, rest, stable: first }
+    }
+
+    /// Finds what can serve a prompt and puts it into the slot, as a whole: what is too much of it is still to be cut.
+    fn find(&mut self, slot: usize, prompt: &[u8]) -> Kept {
         self.check(slot);
         let mut kept = self.slots[slot].keep(prompt);
         let others = (0..SLOTS).filter(|&other| other != slot).map(|other| (self.slots[other].keep(prompt), other));
         if let Some((more, from)) = others.max_by_key(|(kept, _)| kept.tokens)
             && more.tokens > kept.tokens
-            && self.fork(from, slot, more.tokens)
+            && (self.can_cut() || more.tokens == self.slots[from].len())
+            && self.fork(from, slot)
         {
             kept = more;
         }
@@ -147,7 +189,7 @@ impl<'m> Worker<'m> {
         {
             kept = self.slots[slot].keep(prompt);
         }
-        if self.cut(slot, kept.tokens) { kept } else { Kept { tokens: 0, offset: 0 } }
+        kept
     }
 
     /// Empties a slot in which llama.cpp holds more or fewer tokens than were noted: better read twice than wrong once.
@@ -159,17 +201,13 @@ impl<'m> Worker<'m> {
         }
     }
 
-    /// Makes `to` a copy of the first `len` tokens of `from`, which shares their cells.
-    fn fork(&mut self, from: usize, to: usize, len: usize) -> bool {
-        if !self.can_cut() && len < self.slots[from].len() {
-            return false;
-        }
+    /// Makes `to` a copy of `from`, which shares its cells.
+    fn fork(&mut self, from: usize, to: usize) -> bool {
         self.empty(to);
-        let end = u32::try_from(len).ok();
-        if self.context.kv_cache_seq_cp(id(from), id(to), Some(0), end).is_err() {
+        if self.context.kv_cache_seq_cp(id(from), id(to), None, None).is_err() {
             return false;
         }
-        self.slots[to] = self.slots[from].head(len);
+        self.slots[to] = self.slots[from].clone();
         true
     }
 
