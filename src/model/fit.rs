@@ -150,6 +150,8 @@ struct Planner<'a> {
     room: &'a Room,
     /// Bytes of the repeating layers.
     layers: Vec<Layer>,
+    /// Bytes of the file that are no weights: llama.cpp maps them too.
+    other: u64,
     /// The largest context that makes sense, or the wanted one.
     context: usize,
 }
@@ -164,7 +166,10 @@ impl<'a> Planner<'a> {
             let count = gguf.layers.clamp(1, 4096);
             layers = vec![Layer { dense: gguf.size / count as u64, experts: 0 }; count];
         }
-        Self { gguf, room, layers, context: wanted }
+        let known = layers.iter().fold(gguf.weights.input.saturating_add(gguf.weights.output), |sum, layer| {
+            sum.saturating_add(layer.dense).saturating_add(layer.experts)
+        });
+        Self { gguf, room, other: gguf.size.saturating_sub(known), layers, context: wanted }
     }
 
     /// The plan with the most on the GPUs; `None` where not one layer fits on them.
@@ -241,7 +246,7 @@ impl<'a> Planner<'a> {
         let count = self.layers.len();
         let kv_bytes = self.kv_bytes(choice);
         let kv_layer = kv_bytes / count.max(1) as u64;
-        let mut memory = self.gguf.weights.input;
+        let mut memory = self.gguf.weights.input.saturating_add(self.other);
         let mut gpus = vec![0_u64; self.room.gpus.len()];
         let on_gpu = choice.gpu_layers.min(count + 1);
         let shares = self.shares();

@@ -57,20 +57,22 @@ impl Turn<'_> {
     /// Puts the best try back before the model, with what its check said, where it is time to mend it.
     pub(super) async fn begin_to_mend(&mut self, path: &RelPath) -> Result<(), TurnError> {
         let best = self.prepared.as_ref().and_then(|prepared| prepared.tries.to_mend(self.passed_before)).cloned();
-        // Nobody wants to be asked twice for the same change.
         let Some(best) = best.filter(|_| self.session.policy.mode != Mode::Ask) else { return Ok(()) };
         self.put_back(path, &best.content).await?;
         self.say_check("check-failed", &best.output);
         Ok(())
     }
 
-    /// Ends the tries: the best one stays.
+    /// Ends the tries: the best one stays, unless the user would have to be asked for it twice.
     pub(super) async fn give_up(&mut self) -> Result<(), TurnError> {
         let best = self.prepared.as_ref().and_then(|prepared| {
             let content = prepared.tries.best.as_ref()?.content.clone();
             Some((prepared.path.clone()?, content, prepared.mark))
         });
-        if let Some((path, content, mark)) = best
+        let asks = self.session.policy.mode == Mode::Ask;
+        let stands =
+            |path: &RelPath, content: &str| self.session.workspace.read(path).is_ok_and(|file| file.text == content);
+        if let Some((path, content, mark)) = best.filter(|(path, content, _)| !asks && !stands(path, content))
             && self.take_back(mark)
         {
             self.put_back(&path, &content).await?;

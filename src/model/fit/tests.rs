@@ -137,6 +137,13 @@ fn absurd_headers_do_not_overflow() {
 }
 
 #[test]
+fn what_a_file_has_beside_its_weights_needs_room_too() {
+    let [small, ..] = models();
+    let padded = Gguf { size: 1 << 42, ..small };
+    assert!(machines().iter().all(|room| matches!(fit(&padded, room), Err(FitError::Model { .. }))));
+}
+
+#[test]
 fn no_plan_exceeds_its_machine() {
     for gguf in models() {
         for room in machines() {
