@@ -99,15 +99,14 @@ impl Turn<'_> {
     /// Where no check is named, takes the project's own tests of the file for one, or the examples in it, if they run. Returns
     /// whether to go on.
     async fn find_check(&mut self, path: &RelPath) -> Result<bool, TurnError> {
-        if self.check.is_some() {
+        if self.check.is_some() || !self.allows_checks() {
             return Ok(true);
         }
         let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
         let tests = project::command(&self.session.workspace, path);
         let is_project = tests.is_some();
         self.check = tests.map(Check::from).or_else(|| examples::check(path, &text, &self.asked));
-        if !self.may_check() {
-            self.check = None;
+        if self.check.is_none() {
             return Ok(true);
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };

@@ -105,7 +105,7 @@ impl Place<'_> {
 
     /// CTest, where the project is built.
     fn ctest(&self) -> Option<String> {
-        let folder = ["build", "."].into_iter().find(|f| self.text(&format!("{f}/CTestTestfile.cmake")).is_some())?;
+        let folder = ["build", "."].into_iter().find(|f| self.has(&format!("{f}/CTestTestfile.cmake")))?;
         (self.installed)("ctest").then(|| format!("ctest --test-dir {folder} --output-on-failure"))
     }
 
@@ -114,16 +114,19 @@ impl Place<'_> {
         let mut folder = self.path.as_str();
         while !folder.is_empty() {
             folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
-            if self.text(&join(folder, name)).is_some() {
+            if self.has(&join(folder, name)) {
                 return Some(folder.to_owned());
             }
         }
         None
     }
 
+    fn has(&self, path: &str) -> bool {
+        self.workspace.resolve(path).is_ok_and(|path| self.workspace.is_file(&path))
+    }
+
     fn text(&self, path: &str) -> Option<String> {
-        let path = self.workspace.resolve(path).ok().filter(|path| self.workspace.is_file(path))?;
-        Some(self.workspace.read(&path).ok()?.text)
+        Some(self.workspace.read(&self.workspace.resolve(path).ok()?).ok()?.text)
     }
 }
 

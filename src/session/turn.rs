@@ -229,11 +229,16 @@ impl Turn<'_> {
         if root.is_dir() { Ok(()) } else { Err(TurnError::FolderGone(root.display().to_string())) }
     }
 
-    /// Whether a check may run without asking: where commands are allowed, or where it is the user's own.
+    /// Whether there is a check and it may run without asking.
     pub(super) fn may_check(&mut self) -> bool {
+        self.check.is_some() && self.allows_checks()
+    }
+
+    /// Whether checks may run without asking: where commands are allowed, or where they are the user's own.
+    pub(super) fn allows_checks(&mut self) -> bool {
         self.session.take_mode(self.door);
         let allowed = self.session.settings.trust_check || self.session.policy.mode == Mode::Yes;
-        self.check.is_some() && allowed && !self.session.workspace.is_dry_run()
+        allowed && !self.session.workspace.is_dry_run()
     }
 
     /// The model decides what comes next.
