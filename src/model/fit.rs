@@ -23,9 +23,9 @@ const CONTEXT_STEP: usize = 256;
 /// A file that does not say what it was trained for.
 const UNKNOWN_CONTEXT: usize = 4096;
 /// What the operating system and other programs are left.
-pub(super) const RESERVE: u64 = 256 << 20;
+const RESERVE: u64 = 256 << 20;
 /// What stays free on each GPU, for its driver and the display: so much, or a tenth if that is less.
-pub(super) const GPU_RESERVE: u64 = 1 << 30;
+const GPU_RESERVE: u64 = 1 << 30;
 
 /// A GPU as far as room goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ pub struct Gpu {
     pub free: u64,
     /// Its memory is the main memory.
     pub unified: bool,
+}
+
+impl Gpu {
+    /// Bytes that a model may take.
+    pub fn usable(&self) -> u64 {
+        self.free - GPU_RESERVE.min(self.free / 10)
+    }
 }
 
 /// What there is and what is wanted.
@@ -50,6 +57,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// Bytes of main memory that a model may take.
+    pub fn usable(&self) -> u64 {
+        self.memory.saturating_sub(RESERVE)
+    }
+
     /// The same with a quarter less on each GPU, and none on one that has hardly anything left.
     pub fn with_less_gpu(&self) -> Self {
         let less = |gpu: &Gpu| Gpu { free: gpu.free / 4 * 3, ..gpu.clone() };
@@ -199,7 +211,7 @@ impl<'a> Planner<'a> {
     }
 
     fn in_memory(&self) -> Result<Fit, FitError> {
-        let available = self.available();
+        let available = self.room.usable();
         let load = |context| self.plan(Choice { context, kv_type: KvType::F16, gpu_layers: 0, cpu_experts: 0 });
         let fits = |context| load(context).memory_bytes <= available;
         let smallest = SMALLEST_CONTEXT.min(self.context);
@@ -211,10 +223,6 @@ impl<'a> Planner<'a> {
             }
             Some(largest) => Ok(load(largest)),
         }
-    }
-
-    fn available(&self) -> u64 {
-        self.room.memory.saturating_sub(RESERVE)
     }
 
     /// The largest context from `smallest` up that fits. Memory grows with it, so that halving finds it.
@@ -237,8 +245,8 @@ impl<'a> Planner<'a> {
         let fit = self.plan(choice);
         let unified = self.room.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
         let main = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        let room = |(gpu, &bytes): (&Gpu, &u64)| bytes <= gpu.free - GPU_RESERVE.min(gpu.free / 10);
-        main <= self.available() && self.room.gpus.iter().zip(&fit.gpu_bytes).all(room)
+        let room = |(gpu, &bytes): (&Gpu, &u64)| bytes <= gpu.usable();
+        main <= self.room.usable() && self.room.gpus.iter().zip(&fit.gpu_bytes).all(room)
     }
 
     /// What a choice takes, with the layers spread over the GPUs as llama.cpp does it.

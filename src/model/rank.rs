@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Entry;
-use super::fit::{GPU_RESERVE, RESERVE, Room};
+use super::fit::{Gpu, Room};
 
 /// Beyond the weights: working buffers and a KV cache for a modest context, as a share of them and in bytes.
 const BESIDE: (f64, u64) = (0.08, 512 << 20);
@@ -54,12 +54,9 @@ fn fitting(entry: &Entry, room: &Room, bandwidth: f64) -> Option<Ranked> {
     }
     let size = entry.approximate_size();
     let needed = size + (size as f64 * BESIDE.0) as u64 + BESIDE.1;
-    let free = |unified: bool| {
-        let gpus = room.gpus.iter().filter(|gpu| gpu.unified == unified);
-        gpus.map(|gpu| gpu.free - GPU_RESERVE.min(gpu.free / 10)).sum::<u64>()
-    };
+    let free = |unified: bool| room.gpus.iter().filter(|gpu| gpu.unified == unified).map(Gpu::usable).sum::<u64>();
     let (own, shared) = (free(false), free(true));
-    let memory = room.memory.saturating_sub(RESERVE);
+    let memory = room.usable();
     let on_gpu = (own + shared.min(memory)).min(needed) as f64 / needed as f64;
     if needed > own + memory {
         return None;
@@ -80,7 +77,6 @@ mod tests {
 
     use super::*;
     use crate::model::Catalog;
-    use crate::model::fit::Gpu;
 
     const GB: u64 = 1 << 30;
 
