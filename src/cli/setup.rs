@@ -53,6 +53,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     LocalEngine::prepare()?;
     let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
     let profile = Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters);
+    let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
     loop {
         let fit = fit::fit(&found.gguf, &room)?;
         tracing::info!(model = found.name, %fit, "plan");
@@ -60,17 +61,17 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             path: found.path.clone(),
             name: found.name.clone(),
             context: fit.context,
-            threads: if config.threads == 0 { machine.physical_cores } else { config.threads },
+            threads: threads(config, &machine),
             kv_type: fit.kv_type,
             gpu_layers: fit.gpu_layers,
             cpu_experts: fit.cpu_experts,
-            adapter: config.adapter.as_deref().map(str::parse).transpose()?,
+            adapter: adapter.clone(),
             dialect: config.dialect.clone().or(profile.clone()),
             snapshots: (config.snapshots > 0)
                 .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),
         };
         match LocalEngine::load(&options) {
-            Err(error @ EngineError::Load(_)) if fit.gpu_layers > 0 && room.gpu_layers.is_none() => {
+            Err(error @ EngineError::NoRoom(_)) if fit.gpu_layers > 0 && room.gpu_layers.is_none() => {
                 // Another program may have taken what was free, or the driver needs more than was left to it.
                 room = room.with_less_gpu();
                 complain(&format!("{error}; trying again with less on the GPU"));
@@ -78,6 +79,11 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             loaded => return Ok(loaded?),
         }
     }
+}
+
+/// The most threads that the model may use.
+pub fn threads(config: &Config, machine: &Machine) -> usize {
+    if config.threads == 0 { machine.physical_cores } else { config.threads }
 }
 
 /// A line on stderr, for what happens before there is a session to tell it.

@@ -180,6 +180,9 @@ pub enum EngineError {
     /// The model's file cannot be used.
     #[error("{0}")]
     Load(String),
+    /// llama.cpp could not lay the model out, or make its context: with less of it, or elsewhere, it may.
+    #[error("{0}")]
+    NoRoom(String),
     /// The prompt does not fit.
     #[error(
         "the conversation has {prompt} tokens and the context holds {context}; shorten the request or start with a larger --context"

@@ -10,10 +10,11 @@ use tokio::process::{Child, Command};
 use super::cases::{self, Answer};
 use crate::cli::{Error, setup};
 use crate::config::{Config, Dirs};
-use crate::engine::Engine;
 use crate::engine::local::LocalEngine;
 use crate::engine::remote::RemoteEngine;
+use crate::engine::{Engine, Request};
 use crate::model;
+use crate::model::device::Machine;
 
 /// How long a server of our own may take until it listens.
 const START: Duration = Duration::from_secs(120);
@@ -56,7 +57,7 @@ pub async fn measure(
     for round in 0..repeat.max(1) {
         // Whoever goes first has the cooler processor.
         let ours_first = round % 2 == 0;
-        let both = async |request: &dyn Fn() -> crate::engine::Request| {
+        let both = async |request: &dyn Fn() -> Request| {
             let first: &dyn Engine = if ours_first { engine } else { &rival.engine };
             let second: &dyn Engine = if ours_first { &rival.engine } else { engine };
             let (a, b) = (cases::ask(first, request()).await?, cases::ask(second, request()).await?);
@@ -95,7 +96,7 @@ async fn start(program: &str, config: &Config, dirs: &Dirs) -> Result<Rival, Err
     };
     let found = model::resolve(&config.model, dirs)?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(|e| failed(&e))?.port();
-    let threads = if config.threads == 0 { model::device::Machine::detect().physical_cores } else { config.threads };
+    let threads = setup::threads(config, &Machine::detect());
     let mut command = Command::new(program);
     command.arg("-m").arg(&found.path).args(["--host", "127.0.0.1", "--jinja", "-fa", "on", "-np", "1"]);
     command.args(["--port", &port.to_string(), "-t", &threads.to_string(), "-c", &config.context.to_string()]);

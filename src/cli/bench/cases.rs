@@ -76,15 +76,14 @@ pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Err
     let (mut copies, mut proses, mut acceptance, mut identical) = (Vec::new(), Vec::new(), Vec::new(), true);
     let mut constrained = Vec::new();
     for _ in 0..repeat.max(1) {
-        let (ratio, drafted, same) = compare(engine, copy()).await?;
-        copies.push(ratio);
-        acceptance.push(drafted.accepted as f64 / drafted.drafted.max(1) as f64);
-        identical &= same;
-        let (ratio, _, same) = compare(engine, prose()).await?;
-        proses.push(ratio);
-        identical &= same;
-        let (held, free) = (ask(engine, call()).await?, ask(engine, Request { no_draft: true, ..prose() }).await?);
-        constrained.push(held.decode_rate() / free.decode_rate());
+        let (drafted, plain) = both_ways(engine, copy()).await?;
+        copies.push(drafted.decode_rate() / plain.decode_rate());
+        acceptance.push(drafted.usage.accepted as f64 / drafted.usage.drafted.max(1) as f64);
+        identical &= drafted.text == plain.text;
+        let (drafted, plain) = both_ways(engine, prose()).await?;
+        proses.push(drafted.decode_rate() / plain.decode_rate());
+        identical &= drafted.text == plain.text;
+        constrained.push(ask(engine, call()).await?.decode_rate() / plain.decode_rate());
     }
     Ok(Copying {
         copy_speedup: median(copies),
@@ -95,11 +94,10 @@ pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Err
     })
 }
 
-/// How many times as fast `request` is written with drafts, and whether the text is the same.
-async fn compare(engine: &LocalEngine, request: Request) -> Result<(f64, Usage, bool), Error> {
+/// What is written with drafts, and without.
+async fn both_ways(engine: &LocalEngine, request: Request) -> Result<(Answer, Answer), Error> {
     let drafted = ask(engine, request.clone()).await?;
-    let plain = ask(engine, Request { no_draft: true, ..request }).await?;
-    Ok((drafted.decode_rate() / plain.decode_rate(), drafted.usage, drafted.text == plain.text))
+    Ok((drafted, ask(engine, Request { no_draft: true, ..request }).await?))
 }
 
 /// A file is written anew with a small change.

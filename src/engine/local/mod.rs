@@ -110,7 +110,8 @@ impl LocalEngine {
             params.as_mut().add_cpu_buft_override(names);
         }
         let mut model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
-            refused(format!("llama.cpp cannot load {}: {error}; see the log for its reasons", options.path.display()))
+            let path = options.path.display();
+            EngineError::NoRoom(format!("llama.cpp cannot load {path}: {error}; see the log for its reasons"))
         })?;
         let adapter = options.adapter.as_ref().map(|adapter| adapter.load(&mut model)).transpose()?;
         let model = Arc::new(model);
@@ -356,7 +357,7 @@ fn new_context(
         .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
         .with_no_perf(true);
     model.new_context(backend()?, params).map_err(|_| {
-        EngineError::Load(format!(
+        EngineError::NoRoom(format!(
             "there is no memory for a context of {tokens} tokens; start with a smaller --context"
         ))
     })
