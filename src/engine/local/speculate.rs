@@ -20,7 +20,9 @@ const WEIGHT: f64 = 0.06;
 /// A draft must promise to be so many times as fast as going token by token.
 const GAIN: f64 = 1.08;
 /// The sizes of batches that are told apart, as powers of two.
-const SIZES: usize = 6;
+const SIZES: usize = 7;
+/// How much one batch counts for the time that its size takes.
+const WEIGHT_OF_TIME: f64 = 0.15;
 
 /// Finds what to copy.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl Drafter {
             guess: None,
             left: 0,
             // By how much matches: what a first guess of them is worth is soon replaced by what they turn out to be.
-            hits: [0.4, 0.6, 0.8, 0.9, 0.95],
+            hits: [0.4, 0.6, 0.8, 0.95, 0.98],
         };
         for text in copy_from {
             text.iter().for_each(|&token| drafter.append(token));
@@ -62,7 +64,7 @@ impl Drafter {
         context.iter().for_each(|&token| drafter.append(token));
         drafter.guess = drafter.find();
         if copy_from.iter().any(|text| !text.is_empty()) && drafter.guess.is_none_or(|guess| guess.matched < REACH) {
-            drafter.guess = Some(Guess { at: 0, matched: NGRAM * 2 });
+            drafter.guess = Some(Guess { at: 0, matched: REACH });
         }
         drafter
     }
@@ -129,13 +131,21 @@ fn class(matched: usize) -> usize {
 
 /// What batches of different sizes take, learned while writing.
 #[derive(Debug, Clone)]
-pub struct Pace([f64; SIZES]);
+pub struct Pace {
+    /// What to expect, as ratios to a single token.
+    expected: [f64; SIZES],
+    /// What was measured, in seconds.
+    measured: [Option<f64>; SIZES],
+}
 
 impl Pace {
-    /// What to expect, as ratios, before any batch was measured. On a CPU the work soon outweighs the reading of the weights
-    /// (measured with a 1.5B of 4 bits on two cores: 1.3, 2.2, 4.5, 7.2, 13.5); on a GPU it hardly does.
+    /// What to expect before any batch was measured. On a CPU the work soon outweighs the reading of the weights (measured with
+    /// a 1.5B of 4 bits on two cores, whose kernels take 4 and 16 rows at a time: 1.7, 2.8, 6.6, 8.1, 13.4, 22); on a GPU it
+    /// hardly does.
     pub fn expected(gpu: bool) -> Self {
-        Self(if gpu { [1.0, 1.05, 1.1, 1.2, 1.4, 1.8] } else { [1.0, 1.25, 2.0, 3.8, 6.5, 12.0] })
+        let gpu_ratios = [1.0, 1.05, 1.1, 1.2, 1.4, 1.8, 2.6];
+        let expected = if gpu { gpu_ratios } else { [1.0, 1.6, 2.6, 5.5, 7.5, 12.5, 22.0] };
+        Self { expected, measured: [None; SIZES] }
     }
 
     /// Tokens of the longest batch.
@@ -148,13 +158,20 @@ impl Pace {
             return;
         }
         let seconds = time.as_secs_f64();
-        if size == 0 && self.0[0] == 1.0 {
-            // From ratios to seconds.
-            self.0.iter_mut().for_each(|slot| *slot *= seconds);
-        }
-        // A pause of the whole machine must not count for long.
-        let seconds = seconds.min(self.0[size] * 3.0);
-        self.0[size] += 0.15 * (seconds - self.0[size]);
+        self.measured[size] = Some(match self.measured[size] {
+            None => seconds,
+            // A pause of the whole machine must not count for long.
+            Some(usual) => usual + WEIGHT_OF_TIME * (seconds.min(usual * 3.0) - usual),
+        });
+    }
+
+    /// What a batch takes: as measured, or by what is expected of it and the measured size that is nearest. In seconds, or in
+    /// single tokens before anything was measured.
+    fn cost(&self, size: usize) -> f64 {
+        let nearest =
+            (0..SIZES).filter(|&other| self.measured[other].is_some()).min_by_key(|other| other.abs_diff(size));
+        let unit = nearest.and_then(|near| Some(self.measured[near]? / self.expected[near])).unwrap_or(1.0);
+        self.measured[size].unwrap_or(self.expected[size] * unit)
     }
 
     /// How many of `available` drafted tokens to verify, where each is right with probability `rate` if those before it are.
@@ -162,7 +179,7 @@ impl Pace {
         let speed = |size: usize| {
             let drafted = (1_u32 << size) - 1;
             let expected: f64 = (1..=drafted).map(|i| rate.powi(i.cast_signed())).sum();
-            (1.0 + expected) / self.0[size]
+            (1.0 + expected) / self.cost(size)
         };
         let sizes = (1..SIZES).filter(|&size| (1 << size) - 1 <= available);
         let best = sizes.max_by(|&a, &b| speed(a).total_cmp(&speed(b)));
@@ -228,6 +245,16 @@ mod tests {
     fn a_draft_stops_at_the_end_of_its_text() {
         let drafter = Drafter::new(&[vec![1, 2, 3, 4], vec![9; 40]], &[]);
         assert_eq!(drafter.draft(32, &Pace::expected(true)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_one_size_takes_tells_of_the_others_whichever_came_first() {
+        for first in 0..SIZES {
+            let mut pace = Pace::expected(false);
+            let before = pace.best(0.99, 63);
+            pace.note(1 << first, Duration::from_secs_f64(0.04 * pace.expected[first]));
+            assert_eq!(pace.best(0.99, 63), before, "{first}");
+        }
     }
 
     #[test]
