@@ -6,6 +6,7 @@ mod dialect;
 mod diff;
 mod doctor;
 mod exec;
+mod export;
 mod log;
 mod logging;
 mod map;
@@ -144,6 +145,8 @@ enum Command {
     Refs(WithFolder<refs::Args>),
     /// List the sessions of this folder.
     Sessions(sessions::Args),
+    /// Write the accepted and rejected edits of past sessions to a file, to train a model on.
+    Export(export::Args),
     /// Get, list and remove models.
     Model(model::Args),
     /// See how a model's template renders, and how its output is read.
@@ -234,6 +237,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Symbols(args)) => symbols::run(&args.own, &setup::index(&args.common, &dirs)?.1).map(done),
         Some(Command::Refs(args)) => refs::run(&args.own, &setup::index(&args.common, &dirs)?.1).map(done),
         Some(Command::Sessions(args)) => sessions::run(&args, &dirs).map(done),
+        Some(Command::Export(args)) => export::run(&args, &dirs).map(done),
         Some(Command::Model(args)) => {
             let config = Config::load(&dirs, &std::env::current_dir().unwrap_or_default(), environment())?;
             Ok(model::run(args, &config, &dirs, cli.offline).map(done)?)

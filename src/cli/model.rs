@@ -42,6 +42,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Take a GGUF file into the store, to be called by a name from then on.
+    Import {
+        file: PathBuf,
+        /// What to call it; as the file where it is left out.
+        name: Option<String>,
+    },
     /// Show what is known of a model, and what its file says.
     Info {
         /// A name, or the path of a GGUF; the configured model where it is left out.
@@ -73,6 +79,10 @@ pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<()
         Command::List { fits: false, json } => list(config, dirs, json),
         Command::Pull { name, from: Some(file) } => import(&configured(name), &file, dirs),
         Command::Pull { name, from: None } => download(&configured(name), dirs, offline),
+        Command::Import { file, name } => {
+            let stem = || file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+            import(&name.unwrap_or_else(stem), &file, dirs)
+        }
         Command::Info { name, json, probe } => info(&configured(name), dirs, json, probe),
         Command::Rm { name } => remove(&name, dirs),
         Command::Path { name } => path(&configured(name), dirs),

@@ -185,6 +185,22 @@ pub fn list(state: &Path, folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// The folders that have sessions.
+pub fn folders(state: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(state.join("sessions")) else { return Vec::new() };
+    let header = |entry: fs::DirEntry| {
+        let logs = fs::read_dir(entry.path()).ok()?.flatten();
+        logs.map(|log| log.path()).filter(|path| path.extension().is_some_and(|e| e == "jsonl")).find_map(|path| {
+            let mut line = String::new();
+            BufReader::new(File::open(path).ok()?).read_line(&mut line).ok()?;
+            serde_json::from_str::<Header>(&line).ok()
+        })
+    };
+    let mut folders: Vec<PathBuf> = entries.flatten().filter_map(header).map(|header| header.folder).collect();
+    folders.sort();
+    folders
+}
+
 /// The events of a log. A line that is no event (cut short by a kill, or of a later version) is passed over.
 ///
 /// # Errors
@@ -257,6 +273,7 @@ mod tests {
         assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), 3);
         assert!(matches!(Log::resume(state.path(), folder, "nope"), Err(LogError::Unknown(_))));
         assert!(matches!(Log::resume(state.path(), Path::new("/else"), "last"), Err(LogError::None)));
+        assert_eq!(folders(state.path()), [folder]);
     }
 
     #[test]

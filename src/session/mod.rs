@@ -6,6 +6,7 @@ pub mod context;
 mod driver;
 pub mod event;
 mod examples;
+pub mod export;
 mod failure;
 mod guided;
 mod intent;

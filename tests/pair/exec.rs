@@ -30,6 +30,18 @@ fn a_bug_is_fixed_undone_and_fixed_again() {
     assert_eq!(world.hash(), fixed);
     assert!(world.moru(&["log"]).stdout.contains("calc.py"));
     assert!(world.moru(&["diff"]).stdout.contains("+++ b/calc.py"));
+
+    // What stands teaches something else than what was taken back.
+    let exported = |world: &World| {
+        let lines = world.moru(&["export", "--out", "-"]).stdout;
+        lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let stands = exported(&world).pop().unwrap();
+    assert_eq!((&stands["label"], &stands["why"]), (&true.into(), &"stands".into()));
+    assert!(stands["messages"].as_array().unwrap().iter().any(|message| message["weight"] == 1));
+    assert_eq!(world.moru(&["undo"]).code, Some(0));
+    assert_eq!(exported(&world).pop().unwrap()["why"], "undone");
+    assert!(world.moru(&["export"]).stdout.contains("Nothing was written"));
 }
 
 #[test]
