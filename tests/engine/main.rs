@@ -6,6 +6,7 @@
 mod adapter;
 mod drafts;
 mod reading;
+mod recurrent;
 mod slots;
 mod snapshots;
 mod stage;

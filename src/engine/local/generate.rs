@@ -63,8 +63,9 @@ pub struct Generation {
 }
 
 enum Phase {
-    /// The prompt's rest, and how many of its tokens are decoded.
-    Reading { rest: Vec<LlamaToken>, done: usize, snapshot_at: Option<usize> },
+    /// The prompt's rest, and how many of its tokens are decoded. Where to pause: to put what other prompts share on disk, and
+    /// to make a checkpoint; in tokens that the slot holds then.
+    Reading { rest: Vec<LlamaToken>, done: usize, snapshot_at: Option<usize>, checkpoint_at: Option<usize> },
     /// The last token, which is still to be decoded, with a draft of what comes after it.
     Writing { next: Vec<LlamaToken> },
     /// Only the last token is still to be decoded: the next prompt holds it too.
@@ -114,6 +115,7 @@ impl Generation {
         let prompt = job.prompt.as_bytes();
         let Brought { kept, rest, stable } = worker.bring(job.slot, prompt, job.stable);
         let snapshot_at = (stable > 0).then_some(kept + stable);
+        let checkpoint_at = worker.border(&rest).map(|at| kept + at);
         let usage = Usage { prompt: kept + rest.len(), cached: kept, ..Usage::default() };
         tracing::debug!(slot = job.slot, kept, read = rest.len(), "prompt");
         let unreadable = if rest.is_empty() {
@@ -127,7 +129,7 @@ impl Generation {
             let _ = job.deltas.send(Err(error));
             return None;
         }
-        let phase = Phase::Reading { rest, done: 0, snapshot_at };
+        let phase = Phase::Reading { rest, done: 0, snapshot_at, checkpoint_at };
         let written = Written::new(Sampler::new(&job.sampling, worker.model.n_vocab()));
         Some(Self { job, phase, usage, since, written })
     }
@@ -154,10 +156,12 @@ impl Generation {
     /// The tokens for the next batch, at most `most`, and whether the logits behind each are wanted or just the last's.
     pub fn tokens(&self, worker: &Worker<'_>, most: usize) -> (&[LlamaToken], bool) {
         match &self.phase {
-            Phase::Reading { rest, done, snapshot_at } => {
+            Phase::Reading { rest, done, snapshot_at, checkpoint_at } => {
                 self.tell(0);
-                let until = snapshot_at.map(|at| at - worker.slots[self.job.slot].len()).filter(|&n| n > 0);
-                let end = rest.len().min(done + most).min(done + until.unwrap_or(usize::MAX - done));
+                let held = worker.slots[self.job.slot].len();
+                let pauses = snapshot_at.iter().chain(checkpoint_at).filter_map(|at| at.checked_sub(held));
+                let until = pauses.filter(|&n| n > 0).min().unwrap_or(most);
+                let end = rest.len().min(done + most.min(until));
                 (&rest[*done..end], false)
             }
             Phase::Writing { next } => (next, true),
@@ -172,12 +176,15 @@ impl Generation {
     /// The grammar failed.
     pub fn decoded(&mut self, worker: &mut Worker<'_>, first: usize, count: usize) -> Result<bool, EngineError> {
         match &mut self.phase {
-            Phase::Reading { rest, done, snapshot_at } => {
+            Phase::Reading { rest, done, snapshot_at, checkpoint_at } => {
                 worker.push(self.job.slot, &rest[*done..*done + count]);
                 *done += count;
-                if *snapshot_at == Some(worker.slots[self.job.slot].len()) {
-                    *snapshot_at = None;
+                let held = Some(worker.slots[self.job.slot].len());
+                if *snapshot_at == held {
                     worker.save(self.job.slot);
+                }
+                if *snapshot_at == held || *checkpoint_at == held {
+                    worker.checkpoint(self.job.slot);
                 }
                 if *done < rest.len() {
                     return Ok(false);

@@ -1,6 +1,7 @@
 //! A model in this process: llama.cpp on a worker thread.
 
 mod adapter;
+mod checkpoint;
 mod generate;
 mod handle;
 mod kv;

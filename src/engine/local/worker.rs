@@ -10,6 +10,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::checkpoint::Checkpoints;
 use super::handle::{Handle, Watch};
 use super::kv::{Kept, Slot, Token};
 use super::sample::{Grammars, Sampler};
@@ -71,6 +72,8 @@ pub struct Worker<'m> {
     threads: Threads,
     /// What the KV cache holds of each conversation.
     pub slots: Vec<Slot>,
+    /// Where each can go back to, where the memory cannot be cut.
+    checkpoints: Vec<Checkpoints>,
     batch: LlamaBatch<'static>,
     /// Tokens decoded at a time while reading: what a cancellation waits for.
     pub chunk: usize,
@@ -97,6 +100,7 @@ impl<'m> Worker<'m> {
             context,
             threads: Threads::new(threads),
             slots: vec![Slot::default(); SLOTS],
+            checkpoints: vec![Checkpoints::default(); SLOTS],
             batch: LlamaBatch::new(chunk, 1),
             chunk,
             grammars,
@@ -151,8 +155,11 @@ impl<'m> Worker<'m> {
         let held = &self.slots[slot].tokens()[kept.tokens..];
         let most = brought.rest.len().saturating_sub(1);
         let same = held.iter().zip(&brought.rest).take(most).take_while(|(held, token)| **held == token.0).count();
-        if !self.cut(slot, kept.tokens + same) {
-            return self.split(prompt, Kept { tokens: 0, offset: 0 }, stable);
+        let wanted = kept.tokens + same;
+        if self.cut(slot, wanted) < wanted {
+            // A checkpoint stands behind a control token, or there is nothing left.
+            let slot = &self.slots[slot];
+            return self.split(prompt, Kept { tokens: slot.len(), offset: slot.text().len() }, stable);
         }
         brought.kept += same;
         brought.stable = brought.stable.saturating_sub(same);
@@ -178,7 +185,7 @@ impl<'m> Worker<'m> {
         let others = (0..SLOTS).filter(|&other| other != slot).map(|other| (self.slots[other].keep(prompt), other));
         if let Some((more, from)) = others.max_by_key(|(kept, _)| kept.tokens)
             && more.tokens > kept.tokens
-            && (self.can_cut() || more.tokens == self.slots[from].len())
+            && (self.can_cut() || more.tokens == self.slots[from].len() || self.checkpoints[from].reach(more.tokens))
             && self.fork(from, slot)
         {
             kept = more;
@@ -208,29 +215,52 @@ impl<'m> Worker<'m> {
             return false;
         }
         self.slots[to] = self.slots[from].clone();
+        self.checkpoints[to] = self.checkpoints[from].clone();
         true
     }
 
-    /// Cuts a slot back to its first `len` tokens. Where the memory cannot be cut it is emptied, and the answer is `false`.
-    fn cut(&mut self, slot: usize, len: usize) -> bool {
+    /// Cuts a slot back to its first `len` tokens. Where the memory cannot be cut it goes back to the checkpoint before that, or
+    /// is emptied. Returns how many tokens it holds then.
+    fn cut(&mut self, slot: usize, len: usize) -> usize {
         if len == self.slots[slot].len() {
-            return true;
+            return len;
         }
-        let from = u32::try_from(len).ok();
-        if len > 0 && self.context.kv_cache_seq_rm(id(slot), from, None).is_ok() {
-            self.slots[slot].truncate(len);
-            return true;
-        }
-        self.empty(slot);
-        len == 0
+        self.go_back(slot, len)
     }
 
     /// Takes back from the KV cache what was decoded and not noted: a draft that was wrong.
     pub fn trim(&mut self, slot: usize) {
-        let from = u32::try_from(self.slots[slot].len()).ok();
-        if self.context.kv_cache_seq_rm(id(slot), from, None).is_err() {
-            self.empty(slot);
+        self.go_back(slot, self.slots[slot].len());
+    }
+
+    fn go_back(&mut self, slot: usize, len: usize) -> usize {
+        let from = u32::try_from(len).ok();
+        if len > 0 && self.context.kv_cache_seq_rm(id(slot), from, None).is_ok() {
+            self.slots[slot].truncate(len);
+            self.checkpoints[slot].truncate(len);
+            return len;
         }
+        let Some(len) = self.checkpoints[slot].restore(&mut self.context, id(slot), len) else {
+            self.empty(slot);
+            return 0;
+        };
+        self.slots[slot].truncate(len);
+        len
+    }
+
+    /// Makes a checkpoint of a slot, where one is needed to go back.
+    pub fn checkpoint(&mut self, slot: usize) {
+        if !self.can_cut() {
+            self.checkpoints[slot].take(&self.context, id(slot), self.slots[slot].len());
+        }
+    }
+
+    /// Where in `rest`, which follows what a slot holds, a checkpoint is worth its time: in front of what the model will write,
+    /// which the next prompt may word differently. `None` where none is needed.
+    pub fn border(&self, rest: &[LlamaToken]) -> Option<usize> {
+        let vocab = self.model.vocab();
+        let last = || rest.iter().rposition(|&token| vocab.is_control(token));
+        if self.can_cut() { None } else { last().map(|at| at + 1) }
     }
 
     /// Empties a slot.
@@ -240,6 +270,7 @@ impl<'m> Worker<'m> {
             tracing::warn!(%error, slot, "a slot of the KV cache cannot be emptied");
         }
         self.slots[slot] = Slot::default();
+        self.checkpoints[slot] = Checkpoints::default();
     }
 
     /// Decodes a batch, until `watch` says to stop.
