@@ -108,7 +108,8 @@ pub struct Config {
     pub engine: Option<String>,
     /// Which part of the server's API is used; absent chooses by what the server tells.
     pub api: Option<ServerApi>,
-    /// The server's API key; best set as `MORU_API_KEY`. Not from the folder's file.
+    /// The server's API key, or `keyring` for what `moru key set` put there; best set as `MORU_API_KEY`. Not from the folder's
+    /// file.
     pub api_key: Option<Secret>,
     /// A file with the model's chat template, for completions on servers that do not tell it. Not from the folder's file.
     pub template: Option<PathBuf>,

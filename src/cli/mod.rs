@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod exec;
 mod export;
+mod key;
 mod log;
 mod logging;
 mod map;
@@ -149,6 +150,8 @@ enum Command {
     Export(export::Args),
     /// Get, list and remove models.
     Model(model::Args),
+    /// Keep a server's API key in the system's keyring.
+    Key(key::Args),
     /// See how a model's template renders, and how its output is read.
     Dialect(dialect::Args),
     /// Check this machine, the model and the sandbox; or a server.
@@ -242,6 +245,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
             let config = Config::load(&dirs, &std::env::current_dir().unwrap_or_default(), environment())?;
             Ok(model::run(args, &config, &dirs, cli.offline).map(done)?)
         }
+        Some(Command::Key(args)) => key::run(&args).map(done),
         Some(Command::Dialect(args)) => dialect::run(args, &dirs).map(done),
         Some(Command::Doctor(args)) => diagnose(&args, &dirs, cli.offline),
         Some(Command::Bench(args)) => bench::run(&args, &dirs).map(done),

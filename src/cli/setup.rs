@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doctor::SpeedTest;
-use super::{Common, Error};
+use super::{Common, Error, key};
 use crate::code::Index;
 use crate::config::{Config, Dirs, ServerApi};
 use crate::dialect::{Message, Role};
@@ -102,16 +102,25 @@ async fn any_engine(config: &Config, dirs: &Dirs) -> Result<(Arc<dyn Engine>, Ve
     Ok((Arc::new(engine), warnings))
 }
 
+/// The server's key: as the settings give it, or from the keyring where they say so. All servers of one setting share it.
+async fn api_key(config: &Config) -> Result<Option<remote::Key>, Error> {
+    let Some(given) = config.api_key.as_ref().map(|key| key.reveal().to_owned()) else { return Ok(None) };
+    let key = if given == key::KEYRING {
+        let first =
+            config.engine.as_deref().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
+        let asked = tokio::task::spawn_blocking(move || key::stored(&first)).await;
+        asked.map_err(|_| Error::Other("the keyring could not be asked; set MORU_API_KEY instead".into()))??
+    } else {
+        given
+    };
+    Ok(Some(remote::Key::new(&key).map_err(EngineError::from)?))
+}
+
 /// Connects to the server that the settings name.
 pub async fn server(config: &Config) -> Result<RemoteEngine, Error> {
     let options = remote::Options {
         addresses: config.engine.clone().unwrap_or_default(),
-        key: config
-            .api_key
-            .as_ref()
-            .map(|key| remote::Key::new(key.reveal()))
-            .transpose()
-            .map_err(EngineError::from)?,
+        key: api_key(config).await?,
         reach: if config.offline { remote::Reach::Loopback } else { remote::Reach::Anywhere },
         // The default is a local model's name, which no server need know.
         model: (config.model != Config::default().model).then(|| config.model.clone()),
