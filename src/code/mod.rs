@@ -12,6 +12,7 @@ mod graph;
 mod history;
 mod index;
 mod language;
+pub mod lines;
 mod map;
 mod pack;
 mod rank;

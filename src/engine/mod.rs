@@ -54,6 +54,9 @@ pub struct Request {
     pub max_tokens: Option<usize>,
     /// What the answer begins with. It is read as part of the prompt, and what follows is taken as plain text.
     pub prefix: String,
+    /// Write what belongs between two texts instead of an answer; messages, tools and prefix count for nothing then. For
+    /// engines whose [`ModelInfo::infill`] says so.
+    pub infill: Option<Infill>,
     /// Generation ends behind the first of these texts; it is part of the output.
     pub stop: Vec<String>,
     /// Report the log-probability of what was sampled.
@@ -61,6 +64,13 @@ pub struct Request {
     /// Which conversation's KV cache to continue. 0 is the one that the user waits for and goes first; what other slots share
     /// with it, or with each other, is not read again.
     pub slot: u32,
+}
+
+/// A gap in a text, which a model that was trained for it fills (FIM, arXiv 2207.14255).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Infill {
+    pub before: String,
+    pub after: String,
 }
 
 /// What the sampler may write.
@@ -172,6 +182,8 @@ pub struct ModelInfo {
     pub dialect: String,
     /// Where the layers are (`CPU`, `CUDA0`, …).
     pub device: String,
+    /// It fills gaps: see [`Request::infill`].
+    pub infill: bool,
 }
 
 /// Why an engine could not go on. Each is one sentence with the next step.

@@ -21,7 +21,7 @@ pub struct Scripted {
 impl Scripted {
     /// An engine with `context` tokens that plays `script`; when it is used up, empty answers follow.
     pub fn new(context: usize, script: Vec<Vec<Delta>>) -> Self {
-        let info = ModelInfo { name: "scripted".into(), context, ..ModelInfo::default() };
+        let info = ModelInfo { name: "scripted".into(), context, infill: true, ..ModelInfo::default() };
         Self { info, script: Mutex::new(script.into()), requests: Mutex::new(Vec::new()) }
     }
 

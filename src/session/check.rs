@@ -105,6 +105,27 @@ pub(super) async fn run(
     limit: Duration,
     cancel: &CancellationToken,
 ) -> Option<Checked> {
+    let start = Instant::now();
+    let checked = ask(session, check, limit, cancel).await?;
+    if let Some(applied) = &checked.applied {
+        session.publish_change(door, Change::Command, applied.clone());
+    }
+    if cancel.is_cancelled() {
+        return None;
+    }
+    let (passed, output) = (checked.passed, checked.output.clone());
+    let seconds = start.elapsed().as_secs_f64();
+    session.publish(door, Event::Checked { command: check.name.clone(), passed, output, seconds, attempt });
+    Some(checked)
+}
+
+/// The same without a word to the client. `None`: there is no such tool.
+pub(super) async fn ask(
+    session: &Session,
+    check: &Check,
+    limit: Duration,
+    cancel: &CancellationToken,
+) -> Option<Checked> {
     let tool = session.tools.get("run").ok()?.clone();
     let start = Instant::now();
     let args = [("command".to_owned(), Value::from(check.command.as_str()))].into_iter().collect();
@@ -115,15 +136,6 @@ pub(super) async fn run(
     };
     let passed = matches!(detail, Detail::Exit { code: Some(0), .. });
     let took = (!matches!(detail, Detail::Exit { timed_out: true, .. })).then(|| start.elapsed());
-    if let Some(applied) = &applied {
-        session.publish_change(door, Change::Command, applied.clone());
-    }
-    if cancel.is_cancelled() {
-        return None;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let event = Event::Checked { command: check.name.clone(), passed, output: output.clone(), seconds, attempt };
-    session.publish(door, event);
     Some(Checked { passed, output, took, applied })
 }
 

@@ -44,6 +44,14 @@ impl Tries {
     }
 }
 
+impl Tries {
+    /// The best one's text with what its check said, where more than `before` tests pass with it.
+    pub fn better_than(&self, before: usize) -> Option<(String, String)> {
+        let best = self.best.as_ref().filter(|best| best.passed > before)?;
+        Some((best.content.clone(), best.output.clone()))
+    }
+}
+
 impl Turn<'_> {
     /// Takes note of a try that failed.
     pub(super) fn note_failed(&mut self, output: &str) {
@@ -80,7 +88,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn put_back(&mut self, path: &RelPath, content: &str) -> Result<(), TurnError> {
+    pub(super) async fn put_back(&mut self, path: &RelPath, content: &str) -> Result<(), TurnError> {
         self.act(Step { calls: vec![write_call(path, content)], ..Step::default() }).await.map(drop)
     }
 }

@@ -10,6 +10,7 @@ pub mod export;
 mod failure;
 mod guided;
 mod intent;
+mod lines;
 mod locate;
 pub mod log;
 mod mend;

@@ -260,6 +260,30 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
 }
 
 #[tokio::test]
+async fn after_two_failed_tries_single_lines_are_drawn() {
+    // Two tries of the whole file, then five draws of its only line, mostly as it stands there.
+    let tries = ["a", "b"].map(|content| text(&format!("{content}\n```")));
+    let lines = ["one", "good", "one", "bad", "one"].map(text);
+    let script = [text("change")].into_iter().chain(tries).chain(lines).collect();
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.check = Some("cat a.txt; grep good a.txt".into());
+        s.settings.check_attempts = 11;
+    };
+    let mut stage = stage(script, change);
+    let events = stage.ask("change a.txt", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+    assert_eq!(stage.file(), "good\n");
+    let drawn = stage.engine.requests().split_off(3);
+    assert!(drawn.iter().all(|request| request.infill.is_some() && request.stop == ["\n"]));
+    assert_eq!(drawn.iter().map(|request| request.slot).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    // The tries are gone: what is undone is the whole change.
+    stage.handle.inputs.send(Input::Undo(1)).unwrap();
+    while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
+    assert_eq!(stage.file(), "one\n");
+}
+
+#[tokio::test]
 async fn a_small_model_is_shown_the_file_that_a_request_is_about() {
     let mut stage = stage(vec![text("change"), text("colour = blue\n```")], small);
     fs::write(stage.folder.path().join("a.txt"), "colour = red\n").unwrap();

@@ -9,6 +9,7 @@ use super::check::{Check, Checked};
 use super::context::Compacted;
 use super::driver::Door;
 use super::guided::Prepared;
+use super::lines::Search;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::step::{self, Limits, Step};
@@ -53,6 +54,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         check: None,
         checked_before: None,
         passed_before: 0,
+        failure: String::new(),
         flawed: false,
         prepared: None,
     };
@@ -93,6 +95,8 @@ pub(super) struct Turn<'a> {
     pub(super) checked_before: Option<Duration>,
     /// How many of its tests passed then.
     pub(super) passed_before: usize,
+    /// What the check last said.
+    pub(super) failure: String,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
     /// What the guided workflow settled before its first try at a change.
@@ -144,10 +148,20 @@ impl Turn<'_> {
                 return Ok(Outcome::Done);
             }
             self.note_failed(&checked.output);
-            let settings = &self.session.settings;
-            if attempt > settings.check_attempts || self.start.elapsed() > settings.budget {
+            if attempt > self.session.settings.check_attempts || self.is_over_budget() {
                 self.give_up().await?;
                 return Ok(Outcome::NotDone);
+            }
+            if self.is_time_for_lines(attempt) {
+                match self.search_lines().await? {
+                    Search::Found => {
+                        let passed = self.run_check(attempt + 1).await?.is_some_and(|checked| checked.passed);
+                        self.record.checked = Some(passed);
+                        return Ok(if passed { Outcome::Done } else { Outcome::NotDone });
+                    }
+                    Search::Nothing => continue,
+                    Search::Interrupted => return Ok(Outcome::Interrupted),
+                }
             }
             if self.session.profile.workflow == Workflow::Guided && self.take_back(self.first_try(before)) {
                 continue;
@@ -160,14 +174,27 @@ impl Turn<'_> {
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
         self.folder_exists()?;
         let Some(check) = self.check.clone() else { return Ok(None) };
-        let settings = &self.session.settings;
-        let left = settings.budget.saturating_sub(self.start.elapsed());
-        let limit = check::limit(settings.command_timeout, left, self.checked_before);
+        let limit = self.check_limit();
         let checked = check::run(self.session, self.door, &check, attempt, limit, &self.cancel).await;
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
+        if let Some(checked) = &checked {
+            self.failure.clone_from(&checked.output);
+        }
         Ok(checked)
+    }
+
+    /// How long the check may take now.
+    pub(super) fn check_limit(&self) -> Duration {
+        let settings = &self.session.settings;
+        let left = settings.budget.saturating_sub(self.start.elapsed());
+        check::limit(settings.command_timeout, left, self.checked_before)
+    }
+
+    /// Whether no further try may begin.
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.start.elapsed() > self.session.settings.budget
     }
 
     /// Tells the model what the check gave.

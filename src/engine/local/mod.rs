@@ -40,7 +40,7 @@ use self::sample::Grammars;
 use self::scheduler::{Command, Scheduler};
 use self::snapshot::Snapshots;
 use self::worker::{SLOTS, Worker};
-use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request};
+use super::{Constraint, Delta, Engine, EngineError, Infill, ModelInfo, Request};
 use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
 use crate::model::fit::KvType;
 
@@ -86,6 +86,8 @@ pub struct LocalEngine {
     controls: Vec<String>,
     /// Text to begin every prompt with, where the template leaves it out.
     bos: Option<String>,
+    /// What stands before, behind and in a gap, where the model fills gaps.
+    gap: Option<[String; 3]>,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -131,6 +133,8 @@ impl LocalEngine {
         let tokens = (0..model.n_vocab()).map(LlamaToken).filter(|&token| vocab.is_control(token));
         let controls = tokens.map(text).collect();
         let bos = vocab.should_add_bos().then(|| render.bos_token.clone());
+        let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
+        let gap = marks.iter().all(|mark| mark.0 >= 0).then(|| marks.map(text));
         let info = ModelInfo {
             name: options.name.clone(),
             architecture: meta("general.architecture").unwrap_or_default(),
@@ -139,10 +143,11 @@ impl LocalEngine {
             context: options.context,
             dialect: dialect.name().to_owned(),
             device: device_names(options.gpu_layers),
+            infill: gap.is_some(),
         };
         let commands =
             start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
-        Ok(Self { model, info, dialect, render, controls, bos, commands })
+        Ok(Self { model, info, dialect, render, controls, bos, gap, commands })
     }
 
     /// Measures reading of `prompt` tokens and generating of `generate` behind a context of `depth` tokens. The KV cache is
@@ -172,16 +177,28 @@ impl LocalEngine {
     fn harmless(&self, message: &Message) -> Message {
         let mut message = message.clone();
         if matches!(message.role, Role::User | Role::Tool) {
-            for control in self.controls.iter().filter(|control| control.len() > 1) {
-                if message.content.contains(control.as_str()) {
-                    let mut chars = control.chars();
-                    let first = chars.next().unwrap_or_default();
-                    message.content =
-                        message.content.replace(control.as_str(), &format!("{first}\u{200b}{}", chars.as_str()));
-                }
-            }
+            message.content = self.without_controls(message.content);
         }
         message
+    }
+
+    fn without_controls(&self, mut text: String) -> String {
+        for control in self.controls.iter().filter(|control| control.len() > 1) {
+            if text.contains(control.as_str()) {
+                let mut chars = control.chars();
+                let first = chars.next().unwrap_or_default();
+                text = text.replace(control.as_str(), &format!("{first}\u{200b}{}", chars.as_str()));
+            }
+        }
+        text
+    }
+
+    /// The prompt for a gap, in the order prefix, suffix, middle.
+    fn gap(&self, infill: &Infill) -> Result<String, EngineError> {
+        let [pre, suf, mid] =
+            self.gap.as_ref().ok_or_else(|| EngineError::Prompt("this model was not trained to fill gaps".into()))?;
+        let [before, after] = [&infill.before, &infill.after].map(|text| self.without_controls(text.clone()));
+        Ok(format!("{pre}{before}{suf}{after}{mid}"))
     }
 
     /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
@@ -203,15 +220,21 @@ impl LocalEngine {
         };
         let grammar = grammar.transpose().map_err(|e| EngineError::Prompt(e.to_string()))?;
         let (deltas, receiver) = mpsc::unbounded_channel();
-        let prompt = self.prompt(&request.messages, &request.tools)?;
-        let plain = !request.prefix.is_empty();
-        let stable = self.stable(&request.messages, &request.tools, &prompt.text);
+        let (prompt, stable, parser): (String, usize, Box<dyn Parser>) = if let Some(infill) = &request.infill {
+            (self.gap(infill)?, 0, Box::new(Plain))
+        } else {
+            let prompt = self.prompt(&request.messages, &request.tools)?;
+            let stable = self.stable(&request.messages, &request.tools, &prompt.text);
+            let plain = !request.prefix.is_empty();
+            let parser = if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) };
+            (prompt.text + &request.prefix, stable, parser)
+        };
         let job = Job {
             stable,
             slot: request.slot as usize % SLOTS,
             copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
-            parser: if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) },
-            prompt: prompt.text + &request.prefix,
+            parser,
+            prompt,
             stop: request.stop.iter().chain(self.dialect.stops()).cloned().collect(),
             grammar,
             sampling: request.sampling.clone(),

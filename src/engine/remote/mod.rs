@@ -133,6 +133,7 @@ impl RemoteEngine {
             context,
             dialect: form,
             device: endpoints.iter().map(|e| e.place()).collect::<Vec<_>>().join(", "),
+            infill: false,
         };
         let counter = Counter::new(server, endpoints[first].anew()?)?;
         let endpoints = endpoints.into_iter().map(Arc::new).collect();

@@ -1,0 +1,341 @@
+//! Takes single lines out of a file and has the model fill the gaps, from what stands before and behind each. A small model that is
+//! shown a file with a mistake copies the mistake; what it has not seen it cannot copy. Each line costs few tokens, many are
+//! drawn side by side, and the check tells which one was meant. A line of which the model is sure comes out as it stood, which
+//! costs no check. (Repair by infilling: AlphaRepair, arXiv 2207.08281.)
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+
+use super::check::{self, Checked};
+use super::turn::{Turn, TurnError};
+use super::{Event, Session};
+use crate::code::{lines, syntax};
+use crate::engine::{Delta, EngineError, Infill, Request, Sampling, Stop};
+use crate::permission::Mode;
+use crate::workspace::{Edit, RelPath};
+
+/// The failed try behind which lines are drawn first, and the tries between two such searches.
+const FIRST: u32 = 2;
+const EVERY: u32 = 4;
+/// Lines that are drawn at most; of a longer file those around what the failure names.
+const LINES: usize = 40;
+/// Draws of a line: the likeliest, and some freer ones.
+const DRAWS: u32 = 5;
+const TEMPERATURE: f32 = 0.9;
+/// Gaps that are filled side by side; the first slot is the conversation's.
+const SLOTS: usize = 15;
+/// Tokens of a line.
+const LENGTH: usize = 80;
+/// Lines around a gap that the model sees, where no definition encloses it.
+const AROUND: usize = 30;
+/// Lines of the definition that encloses it, before the gap and behind it.
+const BEFORE: usize = 60;
+const BEHIND: usize = 40;
+/// A drawn line that shares less than this with the one in its place may be one that is missing in front of it.
+const ALIKE: f64 = 0.5;
+
+/// A file with one line changed.
+#[derive(Debug, Clone, PartialEq)]
+struct Candidate {
+    content: String,
+    /// How often its line was drawn, and how likely the model found it.
+    votes: usize,
+    logprob: f64,
+}
+
+/// What came of a search.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// The file stands as the check wants it.
+    Found,
+    Nothing,
+    Interrupted,
+}
+
+/// One line as the model drew it.
+struct Drawn {
+    line: usize,
+    text: String,
+    logprob: f64,
+}
+
+impl Turn<'_> {
+    /// Whether it is time to draw single lines, behind try number `attempt`.
+    pub(super) fn is_time_for_lines(&self, attempt: u32) -> bool {
+        let file = self.prepared.as_ref().is_some_and(|prepared| prepared.path.is_some());
+        let fills = self.session.engine.info().infill && self.session.policy.mode != Mode::Ask;
+        file && fills && attempt % EVERY == FIRST
+    }
+
+    /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.
+    pub(super) async fn search_lines(&mut self) -> Result<Search, TurnError> {
+        let Some((path, mark)) = self.prepared.as_ref().and_then(|p| Some((p.path.clone()?, p.mark))) else {
+            return Ok(Search::Nothing);
+        };
+        if !self.take_back(mark) {
+            return Ok(Search::Nothing);
+        }
+        let base = self.base(&path);
+        let wanted = suspects(&path, &base.0, &base.1);
+        self.publish(Event::Notice { text: format!("drawing {} lines of {} one by one", wanted.len(), path.as_str()) });
+        let drawn = self.draw(&path, &base.0, &wanted).await?;
+        if self.cancel.is_cancelled() {
+            return Ok(Search::Interrupted);
+        }
+        let tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
+        let mut found = candidates(&path, &base.0, &drawn);
+        found.retain(|candidate| !tried.contains(&candidate.content));
+        tracing::debug!(lines = wanted.len(), drawn = drawn.len(), candidates = found.len(), "single lines");
+        for Candidate { content, .. } in found {
+            if self.is_over_budget() {
+                break;
+            }
+            let Some(checked) = self.try_quietly(&path, &content).await? else { return Ok(Search::Interrupted) };
+            if let Some(prepared) = &mut self.prepared {
+                prepared.written.push(content.clone());
+            }
+            if checked.passed {
+                self.put_back(&path, &content).await?;
+                return Ok(Search::Found);
+            }
+            self.note_failed(&checked.output);
+        }
+        Ok(Search::Nothing)
+    }
+
+    /// The best text so far with what its check said: that of a failed try, or the file as it is.
+    fn base(&self, path: &RelPath) -> (String, String) {
+        let own = || self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let best = self.prepared.as_ref().and_then(|prepared| prepared.tries.better_than(self.passed_before));
+        best.unwrap_or_else(|| (own(), self.failure.clone()))
+    }
+
+    /// Draws `wanted` lines of `text`.
+    async fn draw(&self, path: &RelPath, text: &str, wanted: &[usize]) -> Result<Vec<Drawn>, TurnError> {
+        let gaps = Gaps::new(path, text);
+        let jobs: Vec<(usize, u32)> =
+            wanted.iter().flat_map(|&line| (0..DRAWS).map(move |draw| (line, draw))).collect();
+        let mut drawn = Vec::new();
+        for group in jobs.chunks(SLOTS) {
+            let asked = group.iter().zip(1..).map(|(&(line, draw), slot)| {
+                let request = request(self.session, gaps.around(line), self.retries + draw, draw > 0, slot);
+                async move {
+                    let answer = self.line(request).await;
+                    answer.map(|answer| answer.map(|(text, logprob)| Drawn { line, text, logprob }))
+                }
+            });
+            for answer in join_all(asked).await {
+                drawn.extend(answer?);
+            }
+            if self.cancel.is_cancelled() || self.is_over_budget() {
+                break;
+            }
+        }
+        Ok(drawn)
+    }
+
+    /// One line, with its mean log-probability; `None` where it has no end.
+    async fn line(&self, request: Request) -> Result<Option<(String, f64)>, EngineError> {
+        let mut deltas = self.session.engine.generate(request, self.cancel.clone());
+        let (mut text, mut logprob) = (String::new(), 0.0);
+        while let Some(delta) = deltas.next().await {
+            match delta? {
+                Delta::Text(piece) => text.push_str(&piece),
+                Delta::Usage(usage) if usage.stop != Stop::End => return Ok(None),
+                Delta::Usage(usage) => logprob = usage.logprob.unwrap_or_default(),
+                _ => {}
+            }
+        }
+        Ok(Some((text.lines().next().unwrap_or_default().trim_end().to_owned(), logprob)))
+    }
+
+    /// Runs the check on the file with this content, and takes the change back. `None`: interrupted.
+    async fn try_quietly(&mut self, path: &RelPath, content: &str) -> Result<Option<Checked>, TurnError> {
+        let Some(check) = self.check.clone() else { return Ok(None) };
+        let workspace = self.session.workspace.clone();
+        let patch = workspace.plan(&Edit::Write { path: path.clone(), content: content.to_owned() })?;
+        workspace.apply(patch, &format!("try {}", path.as_str()))?;
+        let limit = self.check_limit();
+        let checked = check::ask(self.session, &check, limit, &self.cancel).await;
+        let own = checked.as_ref().and_then(|checked| checked.applied.as_ref()).map_or(0, |_| 1);
+        workspace.undo(1 + own)?;
+        Ok(checked.filter(|_| !self.cancel.is_cancelled()))
+    }
+}
+
+fn request(session: &Session, infill: Infill, seed: u32, freely: bool, slot: u32) -> Request {
+    let own = &session.profile.sampling;
+    let temperature = if freely { TEMPERATURE } else { 0.0 };
+    Request {
+        infill: Some(infill),
+        stop: vec!["\n".into()],
+        sampling: Sampling { temperature, seed: own.seed + seed, ..own.clone() },
+        max_tokens: Some(LENGTH),
+        logprobs: true,
+        slot,
+        ..Request::default()
+    }
+}
+
+/// A text of which single lines are taken out.
+struct Gaps<'t> {
+    lines: Vec<&'t str>,
+    /// First and last line of each definition, from 0.
+    definitions: Vec<(usize, usize)>,
+}
+
+impl<'t> Gaps<'t> {
+    fn new(path: &RelPath, text: &'t str) -> Self {
+        let definitions = crate::code::definitions(path.as_str(), text);
+        let range = |(start, end): (u32, u32)| (start.saturating_sub(1) as usize, end.saturating_sub(1) as usize);
+        Self {
+            lines: text.lines().collect(),
+            definitions: definitions.iter().map(|definition| range((definition.start, definition.end))).collect(),
+        }
+    }
+
+    /// The gap of one line, within the outermost definition around it.
+    fn around(&self, line: usize) -> Infill {
+        let enclosing = self.definitions.iter().filter(|(start, end)| (start..=end).contains(&&line));
+        let widest = enclosing.max_by_key(|(start, end)| end - start);
+        let (first, last) = match widest {
+            Some(&(start, end)) => (start.max(line.saturating_sub(BEFORE)), end.min(line + BEHIND)),
+            None => (line.saturating_sub(AROUND), line + AROUND),
+        };
+        let last = last.min(self.lines.len().saturating_sub(1));
+        let before: String = self.lines[first..line].iter().map(|line| format!("{line}\n")).collect();
+        let after: String = self.lines[line + 1..=last.max(line)].iter().map(|line| format!("\n{line}")).collect();
+        Infill { before, after }
+    }
+}
+
+/// The lines to draw: all of the code, or of a long file those nearest to what the failure names.
+fn suspects(path: &RelPath, text: &str, failure: &str) -> Vec<usize> {
+    let mut wanted = lines::code_lines(Path::new(path.as_str()), text);
+    if wanted.len() > LINES {
+        let named = named_lines(path, failure);
+        let words: Vec<&str> = failure.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let all: Vec<&str> = text.lines().collect();
+        let distance = |line: usize| {
+            let near = named.iter().map(|&at| at.abs_diff(line)).min().unwrap_or(LINES);
+            // A line that speaks of what the failure speaks of comes before one that only stands near.
+            let shared = all.get(line).map_or(0, |text| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .filter(|word| word.len() > 3 && words.contains(word))
+                    .count()
+            });
+            near.saturating_sub(shared)
+        };
+        wanted.sort_by_key(|&line| distance(line));
+        wanted.truncate(LINES);
+        wanted.sort_unstable();
+    }
+    wanted
+}
+
+/// Lines, from 0, of the file that a failure's frames name: `a.py:12`, `File "a.py", line 12`.
+fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
+    let name = path.file_name();
+    let number = |text: &str| {
+        let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '\n');
+        digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<usize>().ok())
+    };
+    let behind = failure.match_indices(name).map(|(at, _)| &failure[at + name.len()..]);
+    behind.filter_map(number).filter_map(|line| line.checked_sub(1)).collect()
+}
+
+/// The files that drawn lines give, the likeliest first: in place of a line, in front of it, or without it.
+fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found: HashMap<String, Candidate> = HashMap::new();
+    let mut add = |content: String, drawn: &Drawn| {
+        let new = Candidate { content: content.clone(), votes: 0, logprob: drawn.logprob };
+        let candidate = found.entry(content).or_insert(new);
+        candidate.votes += 1;
+        candidate.logprob = candidate.logprob.max(drawn.logprob);
+    };
+    for new in drawn {
+        let Some(&old) = lines.get(new.line) else { continue };
+        if new.text.trim_end() == old.trim_end() {
+            continue;
+        }
+        let splice = |with: &[&str], until: usize| {
+            let parts = [&lines[..new.line], with, &lines[until..]].concat();
+            parts.join("\n") + "\n"
+        };
+        if lines.get(new.line + 1).is_some_and(|next| new.text == next.trim_end()) {
+            add(splice(&[], new.line + 1), new);
+            continue;
+        }
+        add(splice(&[&new.text], new.line + 1), new);
+        if !new.text.trim().is_empty() && strsim::normalized_levenshtein(new.text.trim(), old.trim()) < ALIKE {
+            add(splice(&[&new.text], new.line), new);
+        }
+    }
+    let path = Path::new(path.as_str());
+    let mut found: Vec<Candidate> = found.into_values().collect();
+    found.retain(|candidate| syntax::new_errors(path, Some(text), &candidate.content).is_empty());
+    found.sort_by(|a, b| {
+        b.votes.cmp(&a.votes).then(b.logprob.total_cmp(&a.logprob)).then_with(|| a.content.cmp(&b.content))
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> RelPath {
+        "a.py".to_owned().try_into().unwrap()
+    }
+
+    fn drawn(line: usize, text: &str, logprob: f64) -> Drawn {
+        Drawn { line, text: text.into(), logprob }
+    }
+
+    #[test]
+    fn a_drawn_line_stands_in_place_of_another_or_in_front_of_it() {
+        let text = "def f(a):\n    b = a\n    return b - 1\n";
+        let drawn = [
+            drawn(2, "    return b + 1", -0.5),
+            drawn(2, "    return b - 1", -0.1),
+            drawn(2, "    return b + 1", -0.6),
+            drawn(1, "    if not a: return 0", -0.2),
+            drawn(1, "    return b - 1", -0.3),
+            drawn(1, "    b = (", -0.1),
+        ];
+        let contents: Vec<String> = candidates(&path(), text, &drawn).into_iter().map(|c| c.content).collect();
+        assert_eq!(
+            contents,
+            [
+                "def f(a):\n    b = a\n    return b + 1\n",
+                "def f(a):\n    if not a: return 0\n    b = a\n    return b - 1\n",
+                "def f(a):\n    if not a: return 0\n    return b - 1\n",
+                "def f(a):\n    return b - 1\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_gap_shows_the_definition_around_it() {
+        let text = "import a\n\n\ndef f():\n    x = 1\n    return x\n\n\nprint(f())\n";
+        let gaps = Gaps::new(&path(), text);
+        let gap = |before: &str, after: &str| Infill { before: before.into(), after: after.into() };
+        assert_eq!(gaps.around(4), gap("def f():\n", "\n    return x"));
+        assert_eq!(gaps.around(5), gap("def f():\n    x = 1\n", ""));
+        assert_eq!(gaps.around(0), gap("", &text.trim_end()["import a".len()..]));
+    }
+
+    #[test]
+    fn of_a_long_file_the_lines_around_the_failure_are_drawn() {
+        let short = "x = 1\n# a note\ny = 2\n";
+        assert_eq!(suspects(&path(), short, ""), [0, 2]);
+        let long: String = (0..200).map(|i| format!("x{i} = {i}\n")).collect();
+        let lines = suspects(&path(), &long, "a.py:101: in f\n>  x\nFile \"src/a.py\", line 103, in g\nb.py:7: Error");
+        assert_eq!(lines.len(), LINES);
+        assert!(lines.contains(&100) && lines.contains(&102) && !lines.contains(&6), "{lines:?}");
+    }
+}
