@@ -28,7 +28,7 @@ pub use index::{Confidence, Index, Reference, Refreshed, Symbol};
 pub use language::Language;
 pub use map::outline_text;
 pub use pack::Slice;
-pub use request::Request;
+pub use request::{Request, is_test};
 
 /// Tokens of a text where no model is loaded that could count them: code has between three and four bytes in one.
 pub fn estimate(text: &str) -> usize {

@@ -272,7 +272,7 @@ impl Index {
 }
 
 /// Whether a path is of a test.
-pub(super) fn is_test(path: &str) -> bool {
+pub fn is_test(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let in_folder = lower.rsplit('/').skip(1).any(|folder| {
         matches!(
@@ -359,7 +359,7 @@ mod tests {
         }
         assert_eq!(showcase("examples/a/main.rs"), Some("examples"));
         assert_eq!(showcase("src/examples.rs"), None);
-        for path in ["src/attest.py", "contest/a.go", "latest.js", "src/testing_tools.rs"] {
+        for path in ["src/attest.py", "contest/a.go", "latest.js", "shortest_path.py", "src/testing_tools.rs"] {
             assert!(!is_test(path), "{path}");
         }
     }

@@ -12,6 +12,7 @@ use super::project;
 use super::step::{self, Limits};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
+use crate::code::is_test;
 use crate::dialect::{Call, Message, Role};
 use crate::engine::{Constraint, Sampling, Stop};
 use crate::workspace::RelPath;
@@ -161,7 +162,7 @@ impl Turn<'_> {
         // A check's tests are what the change is measured by.
         let candidates: Vec<RelPath> = match self.record.seen() {
             [one] => vec![one.clone()],
-            seen => seen.iter().filter(|path| self.check.is_none() || !is_test(path)).cloned().collect(),
+            seen => seen.iter().filter(|path| self.check.is_none() || !is_test(path.as_str())).cloned().collect(),
         };
         let [_, _, ..] = &candidates[..] else { return Ok(candidates.into_iter().next()) };
         self.make_room()?;
@@ -212,7 +213,7 @@ impl Turn<'_> {
     /// turn is over.
     async fn look(&mut self) -> Result<Option<Outcome>, TurnError> {
         for _ in 0..LOOKS {
-            if self.record.seen().iter().any(|path| !is_test(path)) {
+            if self.record.seen().iter().any(|path| !is_test(path.as_str())) {
                 return Ok(None);
             }
             let before = self.record.changes();
@@ -228,9 +229,9 @@ impl Turn<'_> {
     /// Tokens of the files before the model that may change: all but tests, unless there are only tests.
     fn open_tokens(&self) -> usize {
         let seen = self.record.seen();
-        let only_tests = seen.iter().all(is_test);
+        let only_tests = seen.iter().all(|path| is_test(path.as_str()));
         let text = |path| self.session.workspace.read(path).map_or(0, |file| self.session.engine.count(&file.text));
-        seen.iter().filter(|path| only_tests || !is_test(path)).map(text).sum()
+        seen.iter().filter(|path| only_tests || !is_test(path.as_str())).map(text).sum()
     }
 
     /// One step that must be a call of one of `tools`.
@@ -285,8 +286,4 @@ pub(super) fn write_call(path: &RelPath, content: &str) -> Call {
     let arguments = [("path", path.as_str()), ("content", content)];
     let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
     Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }
-}
-
-pub(super) fn is_test(path: &RelPath) -> bool {
-    path.file_name().to_ascii_lowercase().contains("test")
 }

@@ -1,9 +1,9 @@
 //! Shows a guided model the files that a request is most likely about, where it names none: picked from the index at once, what
 //! a small model finds by browsing in many steps, or not at all.
 
+use super::prompt;
 use super::turn::{Turn, TurnError};
-use super::{guided, prompt};
-use crate::code::Request;
+use crate::code::{Request, is_test};
 use crate::dialect::{Message, Role};
 use crate::workspace::RelPath;
 
@@ -15,7 +15,7 @@ const FILES: usize = 2;
 impl Turn<'_> {
     /// Shows the likeliest files, whole where they fit, else the parts that matter.
     pub(super) async fn locate(&mut self) -> Result<(), TurnError> {
-        if self.record.seen().iter().any(|path| !guided::is_test(path)) {
+        if self.record.seen().iter().any(|path| !is_test(path.as_str())) {
             return Ok(());
         }
         let budget = self.session.engine.info().context * SHARE / 100;
@@ -30,7 +30,7 @@ impl Turn<'_> {
         let mut found: Vec<RelPath> = Vec::new();
         for slice in &slices {
             if let Ok(path) = self.session.workspace.resolve(&slice.file)
-                && !guided::is_test(&path)
+                && !is_test(path.as_str())
                 && !found.contains(&path)
                 && found.len() < FILES
             {
