@@ -155,11 +155,15 @@ impl Turn<'_> {
             if self.is_time_for_lines(attempt) {
                 match self.search_lines().await? {
                     Search::Found => {
-                        let passed = self.run_check(attempt + 1).await?.is_some_and(|checked| checked.passed);
-                        self.record.checked = Some(passed);
-                        return Ok(if passed { Outcome::Done } else { Outcome::NotDone });
+                        let Some(checked) = self.run_check(attempt + 1).await? else { return Ok(Outcome::Interrupted) };
+                        self.record.checked = Some(checked.passed);
+                        return Ok(if checked.passed { Outcome::Done } else { Outcome::NotDone });
                     }
                     Search::Nothing => continue,
+                    Search::Over => {
+                        self.give_up().await?;
+                        return Ok(Outcome::NotDone);
+                    }
                     Search::Interrupted => return Ok(Outcome::Interrupted),
                 }
             }
@@ -352,6 +356,17 @@ impl Turn<'_> {
         Ok(Act::Stuck)
     }
 
+    /// Whether what a `write` wants is in the file.
+    fn stands(&self, call: &Call) -> bool {
+        let argument = |name: &str| call.arguments.get(name).and_then(|value| value.as_str());
+        let (Some(path), Some(content), "write") = (argument("path"), argument("content"), call.name.as_str()) else {
+            return false;
+        };
+        let workspace = &self.session.workspace;
+        let text = workspace.resolve(path).and_then(|path| workspace.read(&path)).map(|file| file.text);
+        text.is_ok_and(|text| text == content)
+    }
+
     fn not_called(&mut self, call: &Call, act: Act) -> Act {
         self.say(Message::tool(call, "not done: the call before it was not"));
         act
@@ -381,6 +396,10 @@ impl Turn<'_> {
         self.say(Message::tool(call, output));
         if self.cancel.is_cancelled() {
             return Act::Interrupted;
+        }
+        if matches!(repeat, Repeat::Second | Repeat::Third) && self.record.changes() > 0 && self.stands(call) {
+            // It has nothing more to do.
+            return Act::Answered;
         }
         if repeat == Repeat::Third {
             let text = "the model made the same call with the same result three times and was stopped";

@@ -5,5 +5,6 @@
 
 mod bad_input;
 mod exec;
+mod forms;
 mod kill;
 mod world;

@@ -37,6 +37,8 @@ pub struct Job {
     pub logprobs: bool,
     /// Texts to draft from; `None` drafts nothing.
     pub copy_from: Option<Vec<String>>,
+    /// What the next message of somebody else would begin with: who writes it has ended, with or without a word of it.
+    pub opener: Option<LlamaToken>,
     pub cancel: CancellationToken,
     pub deltas: mpsc::UnboundedSender<Result<Delta, EngineError>>,
 }
@@ -237,7 +239,7 @@ impl Generation {
             let row = first + accepted;
             let written = &mut self.written;
             let token = written.sampler.pick(worker.logits(row), written.matcher.as_mut())?;
-            if worker.model.vocab().is_eog(token) {
+            if worker.model.vocab().is_eog(token) || self.job.opener == Some(token) {
                 break Some((None, Stop::End));
             }
             let complete = self.take(worker, token, row)?;

@@ -86,6 +86,8 @@ pub struct LocalEngine {
     controls: Vec<String>,
     /// Text to begin every prompt with, where the template leaves it out.
     bos: Option<String>,
+    /// The control token that the user's messages begin with.
+    opener: Option<LlamaToken>,
     /// What stands before, behind and in a gap, where the model fills gaps.
     gap: Option<[String; 3]>,
     commands: mpsc::UnboundedSender<Command>,
@@ -147,7 +149,9 @@ impl LocalEngine {
         };
         let commands =
             start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
-        Ok(Self { model, info, dialect, render, controls, bos, gap, commands })
+        let mut engine = Self { model, info, dialect, render, controls, bos, opener: None, gap, commands };
+        engine.opener = engine.find_opener();
+        Ok(engine)
     }
 
     /// Measures reading of `prompt` tokens and generating of `generate` behind a context of `depth` tokens. The KV cache is
@@ -198,7 +202,21 @@ impl LocalEngine {
         let [pre, suf, mid] =
             self.gap.as_ref().ok_or_else(|| EngineError::Prompt("this model was not trained to fill gaps".into()))?;
         let [before, after] = [&infill.before, &infill.after].map(|text| self.without_controls(text.clone()));
-        Ok(format!("{pre}{before}{suf}{after}{mid}"))
+        let bos = self.bos.as_deref().filter(|bos| !pre.starts_with(bos)).unwrap_or_default();
+        Ok(format!("{bos}{pre}{before}{suf}{after}{mid}"))
+    }
+
+    /// The first control token between an answer and the next request that does not end the answer itself. `None` where an
+    /// answer has such tokens too, as Harmony's channels do.
+    fn find_opener(&self) -> Option<LlamaToken> {
+        let (answer, next) = ("An answer.", "The next request.");
+        let said = [(Role::User, "A request."), (Role::Assistant, answer), (Role::User, next)];
+        let prompt = self.prompt(&said.map(|(role, text)| Message::new(role, text)), &[]).ok()?.text;
+        let between = prompt.split(answer).nth(1)?.split(next).next()?;
+        let vocab = self.model.vocab();
+        let mut tokens = vocab.tokenize(between.as_bytes(), false, true).into_iter();
+        let opener = tokens.find(|&token| vocab.is_control(token) && !vocab.is_eog(token))?;
+        (self.dialect.name() != "harmony").then_some(opener)
     }
 
     /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
@@ -235,6 +253,7 @@ impl LocalEngine {
             copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
             parser,
             prompt,
+            opener: self.opener,
             stop: request.stop.iter().chain(self.dialect.stops()).cloned().collect(),
             grammar,
             sampling: request.sampling.clone(),
