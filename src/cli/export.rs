@@ -8,6 +8,7 @@ use super::{Common, Error, setup, undo};
 use crate::config::Dirs;
 use crate::session::export::{self, Example, Why};
 use crate::session::log;
+use crate::workspace::CheckpointId;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,9 +30,9 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     let folders = if args.all { log::folders(&dirs.state) } else { vec![setup::folder(&args.common)?] };
     let (mut all, mut sessions) = (Vec::new(), 0);
     for folder in &folders {
-        let undone = undone(folder, dirs);
+        let standing = standing(folder, dirs);
         for path in log::list(&dirs.state, folder) {
-            let examples = export::examples(&log::read(&path)?, &undone);
+            let examples = export::examples(&log::read(&path)?, standing.as_ref());
             sessions += usize::from(!examples.is_empty());
             all.extend(examples);
         }
@@ -54,11 +55,12 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     Ok(())
 }
 
-/// The changes of a folder that are undone at present. Of a folder that is gone nothing is known.
-fn undone(folder: &Path, dirs: &Dirs) -> HashSet<crate::workspace::CheckpointId> {
+/// The changes of a folder that are made at present; what was undone is forgotten with the next change. Of a folder that is gone
+/// nothing is known.
+fn standing(folder: &Path, dirs: &Dirs) -> Option<HashSet<CheckpointId>> {
     let common = Common { cwd: Some(folder.to_owned()) };
-    let checkpoints = setup::workspace(&common, dirs).and_then(|workspace| Ok(workspace.log()?)).unwrap_or_default();
-    checkpoints.iter().filter(|checkpoint| checkpoint.undone).map(|checkpoint| checkpoint.id).collect()
+    let checkpoints = setup::workspace(&common, dirs).ok()?.log().ok()?;
+    Some(checkpoints.iter().filter(|checkpoint| !checkpoint.undone).map(|checkpoint| checkpoint.id).collect())
 }
 
 fn counts(examples: &[Example], sessions: usize, secrets: usize) -> String {

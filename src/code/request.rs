@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::index::{Index, stem};
+use super::index::Index;
 use super::words::{self, Term, Words, name_term};
 
 /// What context is wanted for.
@@ -280,17 +280,13 @@ pub fn is_test(path: &str) -> bool {
             "test" | "tests" | "testing" | "testsuite" | "spec" | "specs" | "__tests__" | "testdata" | "e2e"
         )
     });
-    let name = stem(&lower);
+    // `test_a.py`, `a-test.js`, `a.spec.ts`; `ATests.java` has no such border.
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let words = lower.rsplit('/').next().unwrap_or(&lower).split(['_', '-', '.']);
     in_folder
-        || name.starts_with("test_")
-        || name.ends_with("_test")
-        || name.ends_with("_tests")
-        || name == "tests"
-        || lower.contains(".test.")
-        || lower.contains(".spec.")
-        || lower.ends_with("test.java")
-        || lower.ends_with("tests.java")
-        || name == "conftest"
+        || words.clone().any(|word| matches!(word, "test" | "tests" | "spec" | "specs" | "conftest"))
+        || ["Test", "Tests"].iter().any(|end| stem.ends_with(end))
 }
 
 /// The folder that tells that a file shows the code to readers instead of being part of it.
@@ -352,9 +348,18 @@ mod tests {
         ] {
             assert_eq!(query(text, &[]).tests, tests, "{text}");
         }
-        for path in
-            ["tests/a.py", "a/test_b.py", "b_test.go", "src/test/java/A.java", "x.spec.ts", "ATest.java", "a/tests.rs"]
-        {
+        for path in [
+            "tests/a.py",
+            "a/test_b.py",
+            "b_test.go",
+            "src/test/java/A.java",
+            "x.spec.ts",
+            "ATest.java",
+            "a/tests.rs",
+            "test.js",
+            "a-test.js",
+            "FooTests.cs",
+        ] {
             assert!(is_test(path), "{path}");
         }
         assert_eq!(showcase("examples/a/main.rs"), Some("examples"));

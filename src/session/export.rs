@@ -43,16 +43,18 @@ pub enum Why {
     Refused,
     /// The user took it back.
     Undone,
-    /// The check failed behind it.
+    /// The check failed behind it, or it brought in a syntax error.
     CheckFailed,
 }
 
-/// The examples in a session. `undone` are the changes that do not stand at present, as the workspace has them.
-pub fn examples(events: &[Event], undone: &HashSet<CheckpointId>) -> Vec<Example> {
+/// The examples in a session. `standing` are the changes that are made at present, as the workspace has them; without it the
+/// session's own record counts.
+pub fn examples(events: &[Event], standing: Option<&HashSet<CheckpointId>>) -> Vec<Example> {
     let mut reader = Reader::default();
     events.iter().for_each(|event| reader.take(event));
     for example in &mut reader.examples {
-        if example.why == Why::Stands && example.edits.iter().any(|edit| undone.contains(edit)) {
+        let is_undone = |edit| standing.is_some_and(|standing| !standing.contains(edit));
+        if example.why == Why::Stands && example.edits.iter().any(is_undone) {
             example.reject(Why::Undone);
         }
     }
@@ -114,7 +116,7 @@ impl Reader {
     fn edited(&mut self, change: Change, checkpoint: CheckpointId) {
         match change {
             Change::Edit => self.edits.push(checkpoint),
-            // A session takes back only what failed its check; the messages about it leave the transcript next.
+            // A session takes back only what failed; the messages about it leave the transcript next.
             Change::Undo if self.in_turn => {
                 if self.edits.contains(&checkpoint) {
                     self.add(Why::CheckFailed, vec![checkpoint]);
@@ -122,7 +124,11 @@ impl Reader {
                 self.edits.retain(|edit| *edit != checkpoint);
             }
             Change::Redo if self.in_turn => self.edits.push(checkpoint),
-            Change::Undo => self.judge(checkpoint, |example| example.reject(Why::Undone)),
+            Change::Undo => self.judge(checkpoint, |example| {
+                if example.why == Why::Stands {
+                    example.reject(Why::Undone);
+                }
+            }),
             Change::Redo => self.judge(checkpoint, |example| {
                 if example.why == Why::Undone {
                     (example.label, example.why) = (true, Why::Stands);
@@ -187,7 +193,15 @@ fn redact_value(value: &mut Value) -> usize {
     match value {
         Value::String(text) => redact_text(text),
         Value::Array(values) => values.iter_mut().map(redact_value).sum(),
-        Value::Object(values) => values.values_mut().map(redact_value).sum(),
+        Value::Object(values) => {
+            let mut found = 0;
+            let clean = std::mem::take(values).into_iter().map(|(mut key, mut value)| {
+                found += redact_text(&mut key) + redact_value(&mut value);
+                (key, value)
+            });
+            *values = clean.collect();
+            found
+        }
         _ => 0,
     }
 }
@@ -244,8 +258,8 @@ mod tests {
     }
 
     fn verdicts(events: &[Event], undone: &[u64]) -> Vec<(bool, Why)> {
-        let undone = undone.iter().map(|&id| CheckpointId(id)).collect();
-        examples(events, &undone).iter().map(|example| (example.label, example.why)).collect()
+        let standing = (1..=9).filter(|id| !undone.contains(id)).map(CheckpointId).collect();
+        examples(events, Some(&standing)).iter().map(|example| (example.label, example.why)).collect()
     }
 
     #[test]
@@ -259,6 +273,8 @@ mod tests {
         assert_eq!(verdicts(&turn(Outcome::Interrupted), &[]), []);
         let undone = [turn(Outcome::Done), vec![edited(Change::Undo, 1)]].concat();
         assert_eq!(verdicts(&undone, &[]), [(false, Why::Undone)]);
+        let failed = [turn(Outcome::NotDone), vec![edited(Change::Undo, 1), edited(Change::Redo, 1)]].concat();
+        assert_eq!(verdicts(&failed, &[]), [(false, Why::CheckFailed)]);
         let again = [undone, vec![edited(Change::Redo, 1)]].concat();
         assert_eq!(verdicts(&again, &[]), [(true, Why::Stands)]);
         // Nothing was changed: there is nothing to learn about edits.
@@ -274,7 +290,7 @@ mod tests {
         events.extend([calls("3")]);
         events.extend(asked("3", Class::Edit, Decision::Once));
         events.extend([edited(Change::Edit, 1), ended(Outcome::Done)]);
-        let examples = examples(&events, &HashSet::new());
+        let examples = examples(&events, None);
         let [refused, stands] = &examples[..] else { panic!("{examples:?}") };
         assert_eq!((refused.why, refused.reason.as_str(), refused.messages.len()), (Why::Refused, "too long", 2));
         assert_eq!(refused.messages[1]["weight"], 1);
@@ -301,7 +317,7 @@ mod tests {
             edited(Change::Edit, 3),
             ended(Outcome::Done),
         ];
-        let examples = examples(&events, &HashSet::new());
+        let examples = examples(&events, None);
         let seen: Vec<_> = examples.iter().map(|e| (e.why, e.turn, e.messages.len())).collect();
         assert_eq!(seen, [(Why::CheckFailed, 1, 2), (Why::Stands, 1, 2), (Why::Stands, 2, 4)]);
         // What an earlier turn wrote is context.
@@ -315,7 +331,7 @@ mod tests {
         let arguments = arguments.as_object().cloned().unwrap();
         message.calls.push(Call { id: "1".into(), name: "write".into(), arguments });
         let events = [started(1), Event::Message { message }, edited(Change::Edit, 1), ended(Outcome::Done)];
-        let mut examples = examples(&events, &HashSet::new());
+        let mut examples = examples(&events, None);
         assert_eq!(examples[0].redact(), 1);
         let text = serde_json::to_string(&examples[0]).unwrap();
         assert!(!text.contains("ghp_") && text.contains("[REDACTED]"), "{text}");

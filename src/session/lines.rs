@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::check::{self, Checked};
 use super::turn::{Turn, TurnError};
-use super::{Event, Session};
+use super::{Change, Event, Session};
 use crate::code::{lines, syntax};
 use crate::engine::{Delta, EngineError, Infill, Request, Sampling, Stop};
 use crate::permission::Mode;
@@ -53,6 +53,18 @@ pub(super) enum Search {
     Found,
     Nothing,
     Interrupted,
+    /// There is no time for more, or the tries cannot be taken back.
+    Over,
+}
+
+/// What came of one candidate.
+enum Tried {
+    Checked(Checked),
+    /// The file cannot have this content.
+    Impossible,
+    Interrupted,
+    /// It could not be taken back.
+    Left,
 }
 
 /// One line as the model drew it.
@@ -76,7 +88,7 @@ impl Turn<'_> {
             return Ok(Search::Nothing);
         };
         if !self.take_back(mark) {
-            return Ok(Search::Nothing);
+            return Ok(Search::Over);
         }
         let base = self.base(&path);
         let wanted = suspects(&path, &base.0, &base.1);
@@ -85,15 +97,21 @@ impl Turn<'_> {
         if self.cancel.is_cancelled() {
             return Ok(Search::Interrupted);
         }
-        let tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
+        let mut tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
+        tried.extend(self.session.workspace.read(&path).map(|file| file.text));
         let mut found = candidates(&path, &base.0, &drawn);
         found.retain(|candidate| !tried.contains(&candidate.content));
         tracing::debug!(lines = wanted.len(), drawn = drawn.len(), candidates = found.len(), "single lines");
         for Candidate { content, .. } in found {
             if self.is_over_budget() {
-                break;
+                return Ok(Search::Over);
             }
-            let Some(checked) = self.try_quietly(&path, &content).await? else { return Ok(Search::Interrupted) };
+            let checked = match self.try_quietly(&path, &content).await? {
+                Tried::Checked(checked) => checked,
+                Tried::Impossible => continue,
+                Tried::Interrupted => return Ok(Search::Interrupted),
+                Tried::Left => return Ok(Search::Over),
+            };
             if let Some(prepared) = &mut self.prepared {
                 prepared.written.push(content.clone());
             }
@@ -103,7 +121,7 @@ impl Turn<'_> {
             }
             self.note_failed(&checked.output);
         }
-        Ok(Search::Nothing)
+        Ok(if self.is_over_budget() { Search::Over } else { Search::Nothing })
     }
 
     /// The best text so far with what its check said: that of a failed try, or the file as it is.
@@ -152,17 +170,26 @@ impl Turn<'_> {
         Ok(Some((text.lines().next().unwrap_or_default().trim_end().to_owned(), logprob)))
     }
 
-    /// Runs the check on the file with this content, and takes the change back. `None`: interrupted.
-    async fn try_quietly(&mut self, path: &RelPath, content: &str) -> Result<Option<Checked>, TurnError> {
-        let Some(check) = self.check.clone() else { return Ok(None) };
+    /// Runs the check on the file with this content, and takes the change back.
+    async fn try_quietly(&mut self, path: &RelPath, content: &str) -> Result<Tried, TurnError> {
+        let Some(check) = self.check.clone() else { return Ok(Tried::Impossible) };
         let workspace = self.session.workspace.clone();
-        let patch = workspace.plan(&Edit::Write { path: path.clone(), content: content.to_owned() })?;
-        workspace.apply(patch, &format!("try {}", path.as_str()))?;
+        let edit = Edit::Write { path: path.clone(), content: content.to_owned() };
+        let made = workspace.plan(&edit).and_then(|patch| workspace.apply(patch, &format!("try {}", path.as_str())));
+        // A character that the file's encoding lacks, for example: the next candidate may do.
+        let Ok(applied) = made else { return Ok(Tried::Impossible) };
         let limit = self.check_limit();
         let checked = check::ask(self.session, &check, limit, &self.cancel).await;
         let own = checked.as_ref().and_then(|checked| checked.applied.as_ref()).map_or(0, |_| 1);
-        workspace.undo(1 + own)?;
-        Ok(checked.filter(|_| !self.cancel.is_cancelled()))
+        if let Err(error) = workspace.undo(1 + own) {
+            // The file was changed by somebody else meanwhile, or the disk is full: what stands there is told.
+            self.record.edited(&applied.files);
+            self.session.publish_change(self.door, Change::Edit, applied);
+            self.publish(Event::Notice { text: error.to_string() });
+            return Ok(Tried::Left);
+        }
+        let checked = checked.filter(|_| !self.cancel.is_cancelled());
+        Ok(checked.map_or(Tried::Interrupted, Tried::Checked))
     }
 }
 
@@ -264,7 +291,7 @@ fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
         }
         let splice = |with: &[&str], until: usize| {
             let parts = [&lines[..new.line], with, &lines[until..]].concat();
-            parts.join("\n") + "\n"
+            parts.join("\n") + if text.ends_with('\n') { "\n" } else { "" }
         };
         if lines.get(new.line + 1).is_some_and(|next| new.text == next.trim_end()) {
             add(splice(&[], new.line + 1), new);

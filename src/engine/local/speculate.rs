@@ -158,10 +158,12 @@ impl Pace {
             return;
         }
         let seconds = time.as_secs_f64();
+        // A pause of the whole machine must not count for long.
+        let known = self.measured.iter().any(Option::is_some);
+        let seconds = if known { seconds.min(self.cost(size) * 3.0) } else { seconds };
         self.measured[size] = Some(match self.measured[size] {
             None => seconds,
-            // A pause of the whole machine must not count for long.
-            Some(usual) => usual + WEIGHT_OF_TIME * (seconds.min(usual * 3.0) - usual),
+            Some(usual) => usual + WEIGHT_OF_TIME * (seconds - usual),
         });
     }
 

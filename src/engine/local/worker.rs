@@ -260,7 +260,8 @@ impl<'m> Worker<'m> {
     pub fn border(&self, rest: &[LlamaToken]) -> Option<usize> {
         let vocab = self.model.vocab();
         let last = || rest.iter().rposition(|&token| vocab.is_control(token));
-        if self.can_cut() { None } else { last().map(|at| at + 1) }
+        // Its last token is read again in any case, for the logits behind it.
+        if self.can_cut() { None } else { last().map(|at| (at + 1).min(rest.len() - 1)).filter(|&at| at > 0) }
     }
 
     /// Empties a slot.
@@ -342,6 +343,7 @@ impl<'m> Worker<'m> {
         match self.context.state_seq_load_file(&found.path, id(slot), self.capacity()) {
             Ok((tokens, _)) => {
                 self.push(slot, &tokens);
+                self.checkpoint(slot);
                 tracing::debug!(tokens = tokens.len(), took = ?start.elapsed(), "snapshot loaded");
                 true
             }

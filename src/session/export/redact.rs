@@ -35,8 +35,8 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)\b(?:bearer|basic)\s+(?P<s>[0-9A-Za-z+/=_.~-]{16,})",
         // A literal that is given to a name of a secret. What reads like a call, a path or a placeholder stays.
         r#"(?i)\b[\w.-]*(?:api_?key|apikey|api-key|secret|token|passwd|password|private_?key|credential)[\w.-]*["']?\s*(?:=>|:=|[:=])\s*["'](?P<s>[^"'\s<>{}$()]{8,})["']"#,
-        // The same in an environment file.
-        r"(?m)^(?:export\s+)?[A-Z0-9_]*(?:API_?KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?)[A-Z0-9_]*=(?P<s>[^\s<>{}$()]{8,})$",
+        // The same in an environment file, also with numbered lines or in a diff.
+        r"(?m)(?:^|[\s|+-])(?:export\s+)?[A-Z0-9_]*(?:API_?KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?)[A-Z0-9_]*=(?P<s>[^\s<>{}$()\[\]]{8,})(?:\s|$)",
     ];
     // All are tested to compile.
     forms.iter().filter_map(|form| Regex::new(form).ok()).collect()
@@ -49,12 +49,14 @@ pub fn redact(text: &str) -> (String, usize) {
     for form in FORMS.iter() {
         let replaced = form.replace_all(&clean, |captures: &Captures<'_>| {
             let whole = &captures[0];
-            let secret = &captures["s"];
-            if secret.contains(MARK) {
+            let (Some(all), Some(secret)) = (captures.get(0), captures.name("s")) else { return whole.to_owned() };
+            if secret.as_str().trim() == MARK {
                 return whole.to_owned();
             }
             found += 1;
-            whole.replacen(secret, MARK, 1)
+            // What stands around it may be the same text: a user's name, for example.
+            let (begin, end) = (secret.start() - all.start(), secret.end() - all.start());
+            format!("{}{MARK}{}", &whole[..begin], &whole[end..])
         });
         if let Cow::Owned(replaced) = replaced {
             clean = Cow::Owned(replaced);
@@ -80,6 +82,10 @@ mod tests {
             ("{\"clientSecret\": \"Zm9vYmFyYmF6\"}", "Zm9vYmFyYmF6"),
             ("export DB_PASSWORD=correct-horse\nx=1", "correct-horse"),
             (concat!("sk-", "abcdefghijklmnopqrstuvwx"), "abcdefghijkl"),
+            ("3|DB_PASSWORD=correct-horse\n", "correct-horse"),
+            ("+DB_PASSWORD=correct-horse\r\n", "correct-horse"),
+            ("postgres://postgres:postgres@db", ":postgres"),
+            ("PASSWORD=PASSWORD", "=PASSWORD"),
             ("key xoxb-1234567890-abcdefghij", "xoxb-1234567890"),
         ];
         for (text, secret) in secrets {
