@@ -45,11 +45,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         )),
         Some(file) => {
             write(file, &all).map_err(|e| Error::Other(format!("{} cannot be written: {e}", file.display())))?;
-            let _ = writeln!(
-                io::stderr(),
-                "{counts}\nWritten to {}. Look through it before you give it away.",
-                file.display()
-            );
+            undo::say(&format!("{counts}\nWritten to {}. Look through it before you give it away.", file.display()));
         }
     }
     Ok(())

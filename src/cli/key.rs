@@ -1,8 +1,9 @@
 //! `moru key`: a server's API key in the system's keyring (Secret Service, Keychain, Credential Manager) instead of a file.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use super::Error;
+use super::undo::say;
 
 /// What entries of the keyring are found by.
 const SERVICE: &str = "moru";
@@ -82,8 +83,4 @@ fn ask(url: &str) -> io::Result<String> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim().to_owned())
-}
-
-fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

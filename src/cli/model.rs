@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanBytes;
 use serde_json::json;
 
+use super::undo::say;
 use crate::config::{Config, Dirs};
 use crate::model::rank::{self, Where};
 use crate::model::store::{self, Listed, State};
@@ -339,9 +340,4 @@ fn print(text: &str) -> Result<(), ModelError> {
         }
         _ => Ok(()),
     }
-}
-
-/// What is no data goes to stderr.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use super::check::{self, Checked};
+use super::step;
 use super::turn::{Turn, TurnError};
 use super::{Change, Event, Session};
 use crate::code::{lines, syntax};
-use crate::engine::{Delta, EngineError, Infill, Request, Sampling, Stop};
+use crate::engine::{EngineError, Infill, Request, Sampling, Stop};
 use crate::permission::Mode;
 use crate::workspace::{Edit, RelPath};
 
@@ -128,7 +128,7 @@ impl Turn<'_> {
     fn base(&self, path: &RelPath) -> (String, String) {
         let own = || self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
         let best = self.prepared.as_ref().and_then(|prepared| prepared.tries.better_than(self.passed_before));
-        best.unwrap_or_else(|| (own(), self.failure.clone()))
+        best.map_or_else(|| (own(), self.failure.clone()), |best| (best.content.clone(), best.output.clone()))
     }
 
     /// Draws `wanted` lines of `text`.
@@ -157,17 +157,9 @@ impl Turn<'_> {
 
     /// One line, with its mean log-probability; `None` where it has no end.
     async fn line(&self, request: Request) -> Result<Option<(String, f64)>, EngineError> {
-        let mut deltas = self.session.engine.generate(request, self.cancel.clone());
-        let (mut text, mut logprob) = (String::new(), 0.0);
-        while let Some(delta) = deltas.next().await {
-            match delta? {
-                Delta::Text(piece) => text.push_str(&piece),
-                Delta::Usage(usage) if usage.stop != Stop::End => return Ok(None),
-                Delta::Usage(usage) => logprob = usage.logprob.unwrap_or_default(),
-                _ => {}
-            }
-        }
-        Ok(Some((text.lines().next().unwrap_or_default().trim_end().to_owned(), logprob)))
+        let (text, usage) = step::write(self.session, request, &self.cancel).await?;
+        let line = text.lines().next().unwrap_or_default().trim_end();
+        Ok((usage.stop == Stop::End).then(|| (line.to_owned(), usage.logprob.unwrap_or_default())))
     }
 
     /// Runs the check on the file with this content, and takes the change back.
@@ -244,16 +236,13 @@ fn suspects(path: &RelPath, text: &str, failure: &str) -> Vec<usize> {
     let mut wanted = lines::code_lines(Path::new(path.as_str()), text);
     if wanted.len() > LINES {
         let named = named_lines(path, failure);
-        let words: Vec<&str> = failure.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let told: Vec<&str> = words(failure).collect();
         let all: Vec<&str> = text.lines().collect();
         let distance = |line: usize| {
             let near = named.iter().map(|&at| at.abs_diff(line)).min().unwrap_or(LINES);
             // A line that speaks of what the failure speaks of comes before one that only stands near.
-            let shared = all.get(line).map_or(0, |text| {
-                text.split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .filter(|word| word.len() > 3 && words.contains(word))
-                    .count()
-            });
+            let tells = |word: &&str| word.len() > 3 && told.contains(word);
+            let shared = all.get(line).map_or(0, |text| words(text).filter(tells).count());
             near.saturating_sub(shared)
         };
         wanted.sort_by_key(|&line| distance(line));
@@ -261,6 +250,10 @@ fn suspects(path: &RelPath, text: &str, failure: &str) -> Vec<usize> {
         wanted.sort_unstable();
     }
     wanted
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 /// Lines, from 0, of the file that a failure's frames name: `a.py:12`, `File "a.py", line 12`.
@@ -277,12 +270,11 @@ fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
 /// The files that drawn lines give, the likeliest first: in place of a line, in front of it, or without it.
 fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut found: HashMap<String, Candidate> = HashMap::new();
+    let mut found: HashMap<String, (usize, f64)> = HashMap::new();
     let mut add = |content: String, drawn: &Drawn| {
-        let new = Candidate { content: content.clone(), votes: 0, logprob: drawn.logprob };
-        let candidate = found.entry(content).or_insert(new);
-        candidate.votes += 1;
-        candidate.logprob = candidate.logprob.max(drawn.logprob);
+        let (votes, logprob) = found.entry(content).or_insert((0, drawn.logprob));
+        *votes += 1;
+        *logprob = logprob.max(drawn.logprob);
     };
     for new in drawn {
         let Some(&old) = lines.get(new.line) else { continue };
@@ -303,7 +295,8 @@ fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
         }
     }
     let path = Path::new(path.as_str());
-    let mut found: Vec<Candidate> = found.into_values().collect();
+    let candidate = |(content, (votes, logprob))| Candidate { content, votes, logprob };
+    let mut found: Vec<Candidate> = found.into_iter().map(candidate).collect();
     found.retain(|candidate| syntax::new_errors(path, Some(text), &candidate.content).is_empty());
     found.sort_by(|a, b| {
         b.votes.cmp(&a.votes).then(b.logprob.total_cmp(&a.logprob)).then_with(|| a.content.cmp(&b.content))

@@ -14,8 +14,8 @@ const EVERY: usize = 3;
 /// A try that failed.
 #[derive(Debug, Clone)]
 pub(super) struct Failed {
-    content: String,
-    output: String,
+    pub content: String,
+    pub output: String,
     /// Tests that passed with it.
     passed: usize,
 }
@@ -39,16 +39,12 @@ impl Tries {
 
     /// The one to mend now, where `before` tests passed before any change.
     fn to_mend(&self, before: usize) -> Option<&Failed> {
-        let is_turn = self.count % EVERY == EVERY - 1;
-        self.best.as_ref().filter(|best| is_turn && best.passed > before)
+        self.better_than(before).filter(|_| self.count % EVERY == EVERY - 1)
     }
-}
 
-impl Tries {
-    /// The best one's text with what its check said, where more than `before` tests pass with it.
-    pub fn better_than(&self, before: usize) -> Option<(String, String)> {
-        let best = self.best.as_ref().filter(|best| best.passed > before)?;
-        Some((best.content.clone(), best.output.clone()))
+    /// The best one, where more than `before` tests pass with it.
+    pub fn better_than(&self, before: usize) -> Option<&Failed> {
+        self.best.as_ref().filter(|best| best.passed > before)
     }
 }
 
@@ -78,14 +74,17 @@ impl Turn<'_> {
             Some((prepared.path.clone()?, content, prepared.mark))
         });
         let asks = self.session.policy.mode == Mode::Ask;
-        let stands =
-            |path: &RelPath, content: &str| self.session.workspace.read(path).is_ok_and(|file| file.text == content);
-        if let Some((path, content, mark)) = best.filter(|(path, content, _)| !asks && !stands(path, content))
+        if let Some((path, content, mark)) = best.filter(|(path, content, _)| !asks && !self.holds(path, content))
             && self.take_back(mark)
         {
             self.put_back(&path, &content).await?;
         }
         Ok(())
+    }
+
+    /// Whether a file has this text.
+    pub(super) fn holds(&self, path: &RelPath, content: &str) -> bool {
+        self.session.workspace.read(path).is_ok_and(|file| file.text == content)
     }
 
     pub(super) async fn put_back(&mut self, path: &RelPath, content: &str) -> Result<(), TurnError> {

@@ -113,12 +113,26 @@ pub(super) async fn choose(
     let choices = choices.iter().map(|&c| c.to_owned()).collect();
     let request =
         Request { messages, tools: session.specs(), constraint: Constraint::OneOf(choices), ..Request::default() };
+    write(session, request, cancel).await.map(|(answer, _)| answer)
+}
+
+/// The text of a generation that leaves no trace in the transcript, and what it took.
+///
+/// # Errors
+/// The engine cannot go on.
+pub(super) async fn write(
+    session: &Session,
+    request: Request,
+    cancel: &CancellationToken,
+) -> Result<(String, Usage), EngineError> {
     let mut deltas = session.engine.generate(request, cancel.clone());
-    let mut answer = String::new();
+    let (mut text, mut usage) = (String::new(), Usage::default());
     while let Some(delta) = deltas.next().await {
-        if let Delta::Text(text) = delta? {
-            answer.push_str(&text);
+        match delta? {
+            Delta::Text(piece) => text.push_str(&piece),
+            Delta::Usage(used) => usage = used,
+            _ => {}
         }
     }
-    Ok(answer)
+    Ok((text, usage))
 }

@@ -362,9 +362,7 @@ impl Turn<'_> {
         let (Some(path), Some(content), "write") = (argument("path"), argument("content"), call.name.as_str()) else {
             return false;
         };
-        let workspace = &self.session.workspace;
-        let text = workspace.resolve(path).and_then(|path| workspace.read(&path)).map(|file| file.text);
-        text.is_ok_and(|text| text == content)
+        self.session.workspace.resolve(path).is_ok_and(|path| self.holds(&path, content))
     }
 
     fn not_called(&mut self, call: &Call, act: Act) -> Act {

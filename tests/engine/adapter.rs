@@ -5,6 +5,7 @@ use std::path::Path;
 
 use moru::engine::local::{Adapter, LocalEngine};
 
+use crate::gguf::File;
 use crate::stage::{self, answer, options, request, user};
 
 /// Elements of a hidden state of the test model.
@@ -12,33 +13,14 @@ const WIDTH: u64 = 896;
 
 /// Writes an adapter of rank one for the queries of the first layer, with `value` everywhere in its second factor.
 fn write(path: &Path, value: f32) {
-    let mut file = b"GGUF\x03\0\0\0".to_vec();
-    let text = |file: &mut Vec<u8>, text: &str| {
-        file.extend((text.len() as u64).to_le_bytes());
-        file.extend(text.as_bytes());
-    };
-    let (tensors, pairs) = (2_u64, 4_u64);
-    file.extend(tensors.to_le_bytes());
-    file.extend(pairs.to_le_bytes());
-    for (key, value) in [("general.type", "adapter"), ("general.architecture", "qwen2"), ("adapter.type", "lora")] {
-        text(&mut file, key);
-        file.extend(8_u32.to_le_bytes());
-        text(&mut file, value);
-    }
-    text(&mut file, "adapter.lora.alpha");
-    file.extend(6_u32.to_le_bytes());
-    file.extend(1_f32.to_le_bytes());
-    for (name, shape, offset) in [("lora_a", [WIDTH, 1], 0), ("lora_b", [1, WIDTH], WIDTH * 4)] {
-        text(&mut file, &format!("blk.0.attn_q.weight.{name}"));
-        file.extend(2_u32.to_le_bytes());
-        shape.iter().for_each(|n| file.extend(n.to_le_bytes()));
-        file.extend(0_u32.to_le_bytes());
-        file.extend(offset.to_le_bytes());
-    }
-    file.resize(file.len().next_multiple_of(32), 0);
-    (0..WIDTH).for_each(|_| file.extend(1_f32.to_le_bytes()));
-    (0..WIDTH).for_each(|_| file.extend(value.to_le_bytes()));
-    fs::write(path, file).unwrap();
+    let mut file = File::default();
+    file.text("general.type", "adapter");
+    file.text("general.architecture", "qwen2");
+    file.text("adapter.type", "lora");
+    file.float("adapter.lora.alpha", 1.0);
+    file.tensor("blk.0.attn_q.weight.lora_a", &[WIDTH, 1], 1.0, 0.0);
+    file.tensor("blk.0.attn_q.weight.lora_b", &[1, WIDTH], value, 0.0);
+    file.write(path);
 }
 
 async fn said(adapter: Option<Adapter>) -> String {

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod drafts;
+mod gguf;
 mod reading;
 mod recurrent;
 mod slots;
