@@ -8,6 +8,7 @@ use etcetera::{BaseStrategy, HomeDirError};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
+use crate::dialect::Thinking;
 use crate::permission::Mode;
 
 /// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
@@ -103,6 +104,8 @@ pub struct Config {
     pub snapshots: u64,
     /// The wire form of tool calls; absent takes the profile's or the template's.
     pub dialect: Option<String>,
+    /// How much a reasoning model thinks before it answers: `off`, `low`, `medium` or `high`; absent leaves it to its template.
+    pub thinking: Option<Thinking>,
     /// Addresses of servers that run the model, separated by commas; absent runs it in this process. Not from the folder's
     /// file.
     pub engine: Option<String>,
@@ -183,6 +186,7 @@ impl Default for Config {
             adapter: None,
             snapshots: 2048,
             dialect: None,
+            thinking: None,
             engine: None,
             api: None,
             api_key: None,

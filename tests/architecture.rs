@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("workspace", &[]),
     ("code", &[]),
     ("permission", &[]),
-    ("config", &["permission"]),
+    ("config", &["dialect", "permission"]),
 ];
 
 #[test]

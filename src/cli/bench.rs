@@ -31,6 +31,9 @@ pub struct Args {
     /// Times to measure; the median counts.
     #[arg(long, short, default_value_t = 3)]
     repeat: usize,
+    /// Tokens to write of a file of 200 lines that is copied with a small change; all are some two thousand.
+    #[arg(long, default_value_t = 240)]
+    copy: usize,
     /// Measure reading and writing only: no first token, no drafts.
     #[arg(long)]
     quick: bool,
@@ -53,6 +56,9 @@ struct Report {
     ttft_ms: Option<FirstToken>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     copying: Option<Copying>,
+    /// Eight answers at a time, against one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_speedup: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<Against>,
     peak_rss_mb: f64,
@@ -76,10 +82,11 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         let mut report = Report { model: config.model.clone(), ..Report::default() };
         speeds(&engine, args, &mut report).await?;
         if let Some(server) = &args.against {
-            report.against = Some(against::measure(server, &engine, &config, dirs, args.repeat).await?);
+            report.against = Some(against::measure(server, &engine, &config, dirs, (args.copy, args.repeat)).await?);
         }
         if !args.quick {
-            report.copying = Some(cases::copying(&engine, args.repeat).await?);
+            report.copying = Some(cases::copying(&engine, args.copy, args.repeat).await?);
+            report.batch_speedup = Some(cases::side_by_side(&engine, args.repeat).await?);
             drop(engine);
             report.ttft_ms = Some(first_token(&config, dirs, args.repeat).await?);
         }
@@ -154,6 +161,9 @@ fn table(report: &Report) -> String {
             acceptance * 100.0
         ));
         lines.push(format!("  calls held to their form are written {constrained_ratio:.2} times as fast as free text"));
+    }
+    if let Some(speedup) = report.batch_speedup {
+        lines.push(format!("  eight answers at a time are written {speedup:.2} times as fast as one after the other"));
     }
     if let Some(Against { server, prefill, next_turn, decode, copy }) = &report.against {
         lines.push(format!(

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Dirs, ServerApi};
+use crate::dialect::Thinking;
 use crate::engine::EngineError;
 use crate::model::ModelError;
 use crate::model::fit::FitError;
@@ -77,6 +78,9 @@ pub struct ModelOptions {
     /// The wire form of tool calls.
     #[arg(long, value_name = "FORM")]
     dialect: Option<String>,
+    /// How much a reasoning model thinks before it answers.
+    #[arg(long, value_name = "HOW MUCH")]
+    thinking: Option<Thinking>,
 }
 
 /// What every command that can let a server run the model takes.
@@ -289,6 +293,7 @@ fn config(dirs: &Dirs, folder: &std::path::Path, options: &ModelOptions) -> Resu
     config.gpu_layers = options.gpu_layers.or(config.gpu_layers);
     config.adapter = options.adapter.clone().or(config.adapter);
     config.dialect = options.dialect.clone().or(config.dialect);
+    config.thinking = options.thinking.or(config.thinking);
     Ok(config)
 }
 

@@ -12,7 +12,8 @@ use crate::config::{Config, Dirs, ServerApi};
 use crate::dialect::{Message, Role};
 use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
 use crate::engine::remote::{self, RemoteEngine};
-use crate::engine::{Engine, EngineError, ModelInfo};
+use crate::engine::{Engine, EngineError, ModelInfo, Sampling};
+use crate::model::catalog::SamplingDefaults;
 use crate::model::device::{self, Machine};
 use crate::model::{self, fit};
 use crate::permission::Policy;
@@ -52,7 +53,9 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     // Their first call takes up llama.cpp's log.
     LocalEngine::prepare()?;
     let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
-    let profile = Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters);
+    let dialect = config.dialect.clone().or_else(|| found.entry.as_ref()?.dialect.clone());
+    let dialect = dialect.or_else(|| Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters));
+    let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
     loop {
         let fit = fit::fit(&found.gguf, &room)?;
@@ -66,7 +69,9 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             gpu_layers: fit.gpu_layers,
             cpu_experts: fit.cpu_experts,
             adapter: adapter.clone(),
-            dialect: config.dialect.clone().or(profile.clone()),
+            dialect: dialect.clone(),
+            thinking: config.thinking,
+            sampling: sampling.clone(),
             snapshots: (config.snapshots > 0)
                 .then(|| SnapshotPlace { folder: dirs.cache.join("kv"), limit: config.snapshots << 20 }),
         };
@@ -79,6 +84,20 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             loaded => return Ok(loaded?),
         }
     }
+}
+
+/// How the catalog says to sample; `None` where it says nothing.
+fn recommended(given: &SamplingDefaults) -> Option<Sampling> {
+    let usual = Sampling::default();
+    let sampling = Sampling {
+        temperature: given.temperature.unwrap_or(usual.temperature),
+        top_k: given.top_k.unwrap_or(usual.top_k),
+        top_p: given.top_p.unwrap_or(usual.top_p),
+        min_p: given.min_p.unwrap_or(0.0),
+        repeat_penalty: given.repeat_penalty.unwrap_or(usual.repeat_penalty),
+        seed: usual.seed,
+    };
+    (*given != SamplingDefaults::default()).then_some(sampling)
 }
 
 /// The most threads that the model may use.
@@ -130,6 +149,7 @@ pub async fn server(config: &Config) -> Result<RemoteEngine, Error> {
             ServerApi::Completions => remote::Api::Completions,
         }),
         dialect: config.dialect.clone(),
+        thinking: config.thinking,
         suits: Profile::dialect_of,
         template: config.template.clone(),
         idle: Duration::from_secs(config.engine_timeout),
@@ -227,7 +247,7 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let folder = test_folder(dirs, config, session.engine.info());
     let test = selftest::run(&*session.engine, &folder, &session.specs()).await?;
     if profile.workflow == Workflow::Free && !test.calls {
-        profile.workflow = Workflow::Guided;
+        profile = profile.guided();
         notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());
         session.profile = profile;
     }

@@ -83,6 +83,10 @@ impl Dialect for Harmony {
         Some(("<|channel|>analysis<|message|>", "<|end|>"))
     }
 
+    fn after_reasoning(&self) -> &str {
+        "<|start|>assistant"
+    }
+
     fn call_opening(&self) -> &str {
         TO
     }

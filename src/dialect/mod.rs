@@ -24,6 +24,7 @@ mod reasoning;
 mod repair;
 mod scan;
 mod taught;
+mod thinking;
 mod typed;
 
 use serde_json::Value;
@@ -31,6 +32,7 @@ use serde_json::Value;
 pub use answer::Answer;
 pub use detect::{Detection, explain, for_template, names};
 pub use message::{Call, Message, Role, ToolSpec};
+pub use thinking::Thinking;
 
 /// What a template needs besides the messages. Serialised into the template's context under the names that Hugging Face
 /// transformers uses.
@@ -150,6 +152,19 @@ pub trait Dialect: Send + Sync {
     /// The marks before and behind reasoning, where the form has such.
     fn reasoning(&self) -> Option<(&str, &str)> {
         None
+    }
+
+    /// What stands between the mark behind reasoning and the answer.
+    fn after_reasoning(&self) -> &str {
+        "\n\n"
+    }
+
+    /// What ends reasoning that a prompt begins, up to where the answer does; empty where it begins none.
+    fn end_of_thought(&self, prompt: &str) -> String {
+        match self.reasoning() {
+            Some((open, close)) if prompt.trim_end().ends_with(open) => format!("{close}{}", self.after_reasoning()),
+            _ => String::new(),
+        }
     }
 
     /// Texts that end the model's turn, besides the tokens that its vocabulary names for that.

@@ -32,6 +32,11 @@ pub trait Engine: Send + Sync {
     /// step, with what was generated so far accounted for; so does dropping it.
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>>;
 
+    /// Whether a prompt that is read before it is asked for serves later, at no cost but time.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
     /// A session ends: puts away what makes a later start faster.
     fn close(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
@@ -50,7 +55,7 @@ pub struct Request {
     pub copy_from: Vec<String>,
     /// Generate token by token: the measure of what drafting brings.
     pub no_draft: bool,
-    /// Upper bound of generated tokens; what the context has left where `None`.
+    /// Upper bound of generated tokens; what the context has left where `None`. With 0 the prompt is read and nothing written.
     pub max_tokens: Option<usize>,
     /// What the answer begins with. It is read as part of the prompt, and what follows is taken as plain text.
     pub prefix: String,
@@ -64,6 +69,13 @@ pub struct Request {
     /// Which conversation's KV cache to continue. 0 is the one that the user waits for and goes first; what other slots share
     /// with it, or with each other, is not read again.
     pub slot: u32,
+}
+
+impl Request {
+    /// The answer is bound from its first byte on, so that nothing can be thought before it.
+    pub fn is_bound(&self) -> bool {
+        !self.prefix.is_empty() || matches!(self.constraint, Constraint::MustCall(_) | Constraint::OneOf(_))
+    }
 }
 
 /// A gap in a text, which a model that was trained for it fills (FIM, arXiv 2207.14255).
@@ -184,6 +196,8 @@ pub struct ModelInfo {
     pub device: String,
     /// It fills gaps: see [`Request::infill`].
     pub infill: bool,
+    /// How its authors sample from it, where that is known.
+    pub sampling: Option<Sampling>,
 }
 
 /// Why an engine could not go on. Each is one sentence with the next step.

@@ -50,6 +50,10 @@ impl Engine for Scripted {
         Ok(messages.iter().map(|m| self.count(&m.content)).sum())
     }
 
+    fn reads_ahead(&self) -> bool {
+        true
+    }
+
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         let deltas = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or_default();

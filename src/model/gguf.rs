@@ -52,7 +52,7 @@ pub struct Gguf {
     pub chat_template: Option<String>,
     /// Number of files over which the model is spread.
     pub split_count: usize,
-    /// Bytes of this file.
+    /// Bytes of all its files.
     pub size: u64,
     #[serde(skip)]
     pub weights: Weights,
@@ -97,6 +97,23 @@ impl Weights {
     }
 }
 
+impl Weights {
+    /// Takes in those of another file of the model.
+    fn merge(&mut self, other: &Self) {
+        if self.layers.len() < other.layers.len() {
+            self.layers.resize(other.layers.len(), Layer::default());
+        }
+        for (own, more) in self.layers.iter_mut().zip(&other.layers) {
+            own.dense = own.dense.saturating_add(more.dense);
+            own.experts = own.experts.saturating_add(more.experts);
+        }
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        // What the first file lacked may stand in this one.
+        self.shared = if self.output > 0 { 0 } else { self.shared.max(other.shared) };
+    }
+}
+
 /// More than any real model has.
 const MAX_LAYERS: usize = 4096;
 
@@ -117,6 +134,12 @@ pub enum GgufError {
     TensorType(u32),
     #[error("the file holds {0} and not a language model; choose the model's own file")]
     NotAModel(String),
+    #[error("it is a part of a model; give the first part, whose name ends in -00001-of-{0:05}.gguf")]
+    LaterPart(usize),
+    #[error("it is the first of several files of a model, and llama.cpp finds the others only if its name ends in {0}")]
+    PartName(String),
+    #[error("this part of the model is missing; download it to the same folder")]
+    NoPart,
     #[error("cannot read the file: {0}")]
     Io(std::io::Error),
 }
@@ -133,7 +156,29 @@ impl Gguf {
         if !meta.is_file() {
             return Err(wrap(GgufError::NotGguf("it is a folder or a device")));
         }
-        Self::read(BufReader::with_capacity(1 << 16, file), meta.len()).map_err(wrap)
+        let first = Self::read(BufReader::with_capacity(1 << 16, file), meta.len()).map_err(wrap)?;
+        if first.split_count == 1 { Ok(first) } else { first.with_parts(path) }
+    }
+
+    /// The same with what the other files of a model hold that is spread over several. They lie beside the first, under the
+    /// names by which llama.cpp finds them: `NAME-00001-of-00003.gguf`.
+    fn with_parts(mut self, path: &Path) -> Result<Self, ModelError> {
+        let wrap = |source| ModelError::Gguf { path: path.to_owned(), source };
+        let end = |part: usize| format!("-{part:05}-of-{:05}.gguf", self.split_count);
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = name.strip_suffix(&end(1)).ok_or_else(|| wrap(GgufError::PartName(end(1))))?;
+        let others: Vec<_> =
+            (2..=self.split_count).map(|part| path.with_file_name(format!("{stem}{}", end(part)))).collect();
+        for other in others {
+            let of_other = |source| ModelError::Gguf { path: other.clone(), source };
+            let file = File::open(&other).map_err(|_| of_other(GgufError::NoPart))?;
+            let size = file.metadata().map_err(ModelError::io("read", &other))?.len();
+            let part = Header::read(BufReader::with_capacity(1 << 16, file), size).map_err(of_other)?;
+            self.weights.merge(&part.weights);
+            self.parameters = self.parameters.saturating_add(part.elements);
+            self.size = self.size.saturating_add(size);
+        }
+        Ok(self)
     }
 
     /// As [`Gguf::open`], for `size` bytes from a reader. Never holds more memory than about `size`.
@@ -147,6 +192,10 @@ impl Gguf {
 
     fn from_header(header: &Header, size: u64) -> Result<Self, GgufError> {
         let text = |key: &str| header.text(key).map(str::to_owned);
+        let split_count = header.number("split.count").unwrap_or(1).max(1);
+        if header.number("split.no").is_some_and(|part| part > 0) {
+            return Err(GgufError::LaterPart(split_count));
+        }
         let architecture =
             text("general.architecture").ok_or_else(|| GgufError::NotAModel("no `general.architecture`".into()))?;
         let kind = header.text("general.type").unwrap_or("model");
@@ -184,7 +233,7 @@ impl Gguf {
             tokenizer: text("tokenizer.ggml.model"),
             pre_tokenizer: text("tokenizer.ggml.pre"),
             chat_template: text("tokenizer.chat_template"),
-            split_count: header.number("split.count").unwrap_or(1).max(1),
+            split_count,
             size,
             weights: header.weights.clone(),
             architecture,

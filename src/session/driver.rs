@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use super::{Change, Event, Input, Session, turn};
 use crate::permission::{Decision, Mode};
 use crate::workspace::{Applied, RelPath, WorkspaceError};
@@ -103,7 +104,8 @@ impl Door {
                 shared.queued += 1;
                 return Some(prompt);
             }
-            rest @ (Input::Undo(_) | Input::Redo(_)) => return Some(rest),
+            Input::Draft(_) if shared.cancel.is_some() || shared.queued > 0 => {}
+            rest @ (Input::Draft(_) | Input::Undo(_) | Input::Redo(_)) => return Some(rest),
         }
         None
     }
@@ -128,12 +130,15 @@ pub(super) async fn drive(
         }
         router.lock().closed.cancel();
     });
+    let mut ahead = Ahead::default();
     while let Some(input) = queued.recv().await {
         if door.is_closed() {
             break;
         }
         match input {
+            Input::Draft(text) => ahead.read(&session, &text),
             Input::Prompt(text) => {
+                ahead.stop();
                 turn::run(&mut session, &door, text, door.begin()).await;
                 door.end();
             }

@@ -1,5 +1,6 @@
 //! The agent core. A client sends [`Input`]s and receives [`Event`]s; there is no other door.
 
+mod ahead;
 mod call;
 mod check;
 pub mod context;
@@ -48,6 +49,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 pub enum Input {
     /// A request. While a turn runs it waits for its end.
     Prompt(String),
+    /// What the user has written of the next request. Files that it names with `@` are read into the model meanwhile. While a
+    /// turn runs this counts for nothing.
+    Draft(String),
     /// Answers [`Event::PermissionAsked`].
     Answer { id: String, decision: Decision },
     /// Ends the running turn within one decode step; a running command and its process tree end too.
@@ -122,6 +126,11 @@ impl Session {
         let (sender, events) = mpsc::unbounded_channel();
         tokio::spawn(driver::drive(self, receiver, sender));
         Handle { inputs, events }
+    }
+
+    /// A request behind what the user did since the last one.
+    fn with_news(&self, request: &str) -> String {
+        self.news.iter().fold(request.to_owned(), |text, news| format!("{news}\n\n{text}"))
     }
 
     /// The tools that this profile gives the model.

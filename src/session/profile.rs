@@ -46,7 +46,19 @@ impl Profile {
             let family = profile.architectures.is_empty() || profile.architectures.contains(&info.architecture);
             family && profile.up_to.is_none_or(|limit| billions <= limit)
         };
-        all().into_iter().find(fits).unwrap_or_else(Self::plain)
+        let mut profile = all().into_iter().find(fits).unwrap_or_else(Self::plain);
+        // Whoever is led writes what is likeliest: what it may write is bound, and a try that failed is drawn anew.
+        if profile.workflow == Workflow::Free
+            && let Some(sampling) = &info.sampling
+        {
+            profile.sampling = sampling.clone();
+        }
+        profile
+    }
+
+    /// The same for a model that must be led.
+    pub fn guided(self) -> Self {
+        Self { workflow: Workflow::Guided, sampling: Sampling::default(), ..self }
     }
 
     /// The wire form that the profile of a model of this architecture and size asks for.
@@ -100,5 +112,17 @@ mod tests {
         let info = |parameters| ModelInfo { parameters, architecture: "qwen2".into(), ..ModelInfo::default() };
         assert_eq!(Profile::of(&info(1_543_714_304)).workflow, Workflow::Guided);
         assert_eq!(Profile::of(&info(32_000_000_000)).workflow, Workflow::Free);
+    }
+
+    #[test]
+    fn free_models_are_sampled_as_their_authors_do() {
+        let sampling = Some(Sampling { temperature: 0.6, ..Sampling::default() });
+        let temperature = |parameters| {
+            let info = ModelInfo { parameters, sampling: sampling.clone(), ..ModelInfo::default() };
+            Profile::of(&info).sampling.temperature
+        };
+        assert_eq!((temperature(1_500_000_000), temperature(32_000_000_000)), (0.0, 0.6));
+        let info = ModelInfo { parameters: 32_000_000_000, sampling: sampling.clone(), ..ModelInfo::default() };
+        assert_eq!(Profile::of(&info).guided().sampling, Sampling::default());
     }
 }

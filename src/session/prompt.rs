@@ -76,9 +76,27 @@ pub struct Asked {
 /// # Errors
 /// A file that the request names cannot be read as text.
 pub fn request(workspace: &Workspace, engine: &dyn Engine, prompt: &str) -> Result<Asked, WorkspaceError> {
+    let mut asked = attached(workspace, engine, named_files(workspace, prompt))?;
+    asked.text.push_str(prompt.trim());
+    Ok(asked)
+}
+
+/// What a request will begin with that names these files with `@`, as far as it is written.
+///
+/// # Errors
+/// A file cannot be read as text.
+pub fn beginning(workspace: &Workspace, engine: &dyn Engine, draft: &str) -> Result<Asked, WorkspaceError> {
+    // The last word may go on yet.
+    let whole = draft.rfind(char::is_whitespace).map_or("", |end| &draft[..end]);
+    let marked: Vec<&str> = whole.split_whitespace().filter(|word| word.starts_with('@')).collect();
+    attached(workspace, engine, named_files(workspace, &marked.join(" ")))
+}
+
+/// The text of files, as far as there is room for it.
+fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<RelPath>) -> Result<Asked, WorkspaceError> {
     let mut budget = engine.info().context * ATTACHED_SHARE / 100;
     let (mut text, mut files) = (String::new(), Vec::new());
-    for path in named_files(workspace, prompt) {
+    for path in named {
         let file = workspace.read(&path)?;
         let block = fenced(path.as_str(), &file.text);
         let tokens = engine.count(&block);
@@ -93,7 +111,6 @@ pub fn request(workspace: &Workspace, engine: &dyn Engine, prompt: &str) -> Resu
             ));
         }
     }
-    text.push_str(prompt.trim());
     Ok(Asked { text, files })
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::dialect::{Message, Role, ToolSpec};
-use crate::engine::{Constraint, Delta, Engine, EngineError, Request};
+use crate::engine::{Constraint, Delta, Engine, EngineError, Request, Stop};
 
-/// Tokens that a call of one argument never needs.
-const LIMIT: usize = 120;
+/// Tokens that a call of one argument never needs, with some thought before it.
+const LIMIT: usize = 1500;
 
 /// What the test found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,11 @@ pub async fn run(engine: &dyn Engine, state: &Path, specs: &[ToolSpec]) -> Resul
     if let Some(known) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(known);
     }
-    let found = ask(engine, specs).await?;
-    tracing::info!(?found, "self-test");
+    let (found, is_telling) = ask(engine, specs).await?;
+    tracing::info!(?found, is_telling, "self-test");
+    if !is_telling {
+        return Ok(SelfTest { calls: true, ..found });
+    }
     let saved = serde_json::to_vec(&found).map_err(std::io::Error::from).and_then(|bytes| {
         kept.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(&kept, bytes)
@@ -52,7 +55,8 @@ fn path(engine: &dyn Engine, state: &Path) -> PathBuf {
     state.join("selftest").join(format!("{version}-{name}-{}-{}.json", info.size, info.dialect))
 }
 
-async fn ask(engine: &dyn Engine, specs: &[ToolSpec]) -> Result<SelfTest, EngineError> {
+/// What the model did, and whether that tells anything.
+async fn ask(engine: &dyn Engine, specs: &[ToolSpec]) -> Result<(SelfTest, bool), EngineError> {
     let request = Request {
         messages: vec![
             Message::new(Role::System, "You work on files through tools."),
@@ -60,19 +64,23 @@ async fn ask(engine: &dyn Engine, specs: &[ToolSpec]) -> Result<SelfTest, Engine
         ],
         tools: specs.to_vec(),
         constraint: Constraint::Call(specs.to_vec()),
+        sampling: engine.info().sampling.clone().unwrap_or_default(),
         max_tokens: Some(LIMIT),
         ..Request::default()
     };
     let mut deltas = engine.generate(request, CancellationToken::new());
-    let mut found = SelfTest { calls: false, wrote: String::new() };
+    let (mut found, mut is_telling) = (SelfTest { calls: false, wrote: String::new() }, true);
     while let Some(delta) = deltas.next().await {
         match delta? {
             Delta::Call(call) => {
-                found.calls = call.name == "read" && call.arguments.get("path").is_some_and(|p| p == "notes.txt");
+                let path = call.arguments.get("path").and_then(|path| path.as_str()).unwrap_or_default();
+                found.calls = call.name == "read" && path.trim_start_matches("./") == "notes.txt";
             }
             Delta::Text(text) | Delta::Malformed { text, .. } => found.wrote.push_str(&text),
-            Delta::Reasoning(_) | Delta::Prefill { .. } | Delta::Usage(_) => {}
+            // Whoever was still thinking has shown nothing yet.
+            Delta::Usage(usage) => is_telling = usage.stop != Stop::Length,
+            Delta::Reasoning(_) | Delta::Prefill { .. } => {}
         }
     }
-    Ok(found)
+    Ok((found, is_telling))
 }

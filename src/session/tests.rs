@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::dialect::{Call, Role};
 use crate::engine::scripted::Scripted;
-use crate::engine::{Constraint, Delta};
+use crate::engine::{Constraint, Delta, Request};
 use crate::tool;
 use crate::workspace::Options;
 
@@ -113,6 +113,22 @@ async fn a_call_is_done_and_its_result_shown_to_the_model() {
     assert_eq!(stage.last_seen().role, Role::Tool);
     let first = &stage.engine.requests()[0].messages;
     assert!(first[1].content.contains("a.txt\n```txt\none\n```"), "the named file stands in the request");
+}
+
+#[tokio::test]
+async fn a_file_that_a_text_under_way_names_is_read_ahead() {
+    let mut stage = stage(vec![Vec::new(), text("It counts.")], |_| {});
+    for draft in ["what", "what is @a.txt", "what is @a.txt ", "what is @a.txt f"] {
+        stage.handle.inputs.send(Input::Draft(draft.into())).unwrap();
+    }
+    stage.ask("what is @a.txt for?", Decision::Once).await;
+    let requests = stage.engine.requests();
+    let [begun, named, asked] = requests.as_slice() else { panic!("{requests:?}") };
+    assert!(begun.max_tokens == Some(0) && named.max_tokens == Some(0) && asked.max_tokens != Some(0));
+    let last = |request: &Request| request.messages.last().unwrap().content.clone();
+    assert_eq!((last(begun).as_str(), last(named).as_str()), ("", "a.txt\n```txt\none\n```\n\n"));
+    assert!(last(asked).starts_with(&last(named)));
+    assert_eq!(named.messages.len(), asked.messages.len());
 }
 
 #[tokio::test]

@@ -118,10 +118,8 @@ impl Turn<'_> {
         self.begin(request)?;
         let asked = prompt::request(&self.session.workspace, &*self.session.engine, request)?;
         asked.files.into_iter().for_each(|file| self.record.saw(file));
-        let mut text = asked.text;
-        for news in std::mem::take(&mut self.session.news) {
-            text = format!("{news}\n\n{text}");
-        }
+        let text = self.session.with_news(&asked.text);
+        self.session.news.clear();
         self.request = self.session.transcript.len();
         self.say(Message::new(Role::User, text));
         self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);

@@ -46,6 +46,8 @@ pub struct App {
     /// A second Ctrl+C before this quits.
     pub quit_until: Option<Duration>,
     pub last_typed: Option<Duration>,
+    /// The files named in the text under way that the session was told of; `None` where it was told of nothing yet.
+    pub drafted: Option<String>,
     pub theme: Theme,
     pub workspace: String,
     /// Columns and rows of the conversation, as last drawn.
@@ -197,6 +199,7 @@ impl App {
             session: Session::Open,
             quit_until: None,
             last_typed: None,
+            drafted: None,
             theme: Theme::new(opening.colour),
             workspace: opening.workspace.clone(),
             viewport: (80, 20),

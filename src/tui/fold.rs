@@ -58,6 +58,7 @@ pub fn event(app: &mut App, event: Event) {
         Event::Notice { text } => app.transcript.push(Block::Notice(text)),
         Event::TurnEnded { outcome, report, seconds, .. } => {
             turn_over(app);
+            app.drafted = None;
             app.transcript.push(Block::Report { outcome, report, seconds });
         }
         Event::Failed { message } => {

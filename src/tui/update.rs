@@ -55,6 +55,7 @@ pub fn key(app: &mut App, event: KeyEvent, now: Duration) -> Vec<Effect> {
         }
         app.last_typed = Some(now);
         input_key(app, action, typed, &mut effects);
+        draft(app, &mut effects);
     }
     effects
 }
@@ -70,6 +71,7 @@ pub fn paste(app: &mut App, text: &str, now: Duration) -> Vec<Effect> {
         None => {
             app.editor.paste(text);
             suggest(app, &mut effects);
+            draft(app, &mut effects);
         }
     }
     effects
@@ -279,6 +281,21 @@ fn suggest(app: &mut App, effects: &mut Vec<Effect>) {
         }
     }
     app.popup = complete::popup(&query, app.files.known());
+}
+
+/// Tells the session of the text under way: when it begins, and whenever it names other files. It reads them meanwhile.
+fn draft(app: &mut App, effects: &mut Vec<Effect>) {
+    let text = app.editor.text();
+    if app.busy() || app.session == Session::Ended || text.trim().is_empty() || text.starts_with('/') {
+        return;
+    }
+    // A name is whole once something follows it.
+    let named = |word: &&str| word.starts_with('@') && word.ends_with(char::is_whitespace);
+    let files: String = text.split_inclusive(char::is_whitespace).filter(named).collect();
+    if app.drafted.as_ref() != Some(&files) {
+        app.drafted = Some(files);
+        effects.push(Effect::Send(Input::Draft(text)));
+    }
 }
 
 fn escape(app: &mut App, effects: &mut Vec<Effect>) {

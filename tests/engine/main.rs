@@ -6,6 +6,7 @@
 mod adapter;
 mod drafts;
 mod gguf;
+mod gpu;
 mod reading;
 mod recurrent;
 mod slots;

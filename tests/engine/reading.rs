@@ -34,3 +34,14 @@ async fn reading_is_told_of_and_stopped_within_a_batch() {
     let whole = answer(&engine, ask).await;
     assert!(whole.usage.cached < 200, "more than the system prompt, a batch of its own: {:?}", whole.usage);
 }
+
+#[tokio::test]
+async fn what_was_read_ahead_is_not_read_again() {
+    let Some(_turn) = stage::turn().await else { return };
+    let engine = engine(None);
+    let file = "The sea is deep, and so is the sky. ".repeat(20);
+    let ahead = answer(&engine, request(&[system(), user(&file)], 0)).await;
+    assert_eq!((ahead.text.as_str(), ahead.usage.generated), ("", 0));
+    let asked = answer(&engine, request(&[system(), user(&format!("{file}What is this about?"))], 4)).await;
+    assert!(asked.read() < 20 && asked.usage.cached > 150, "{:?}", asked.usage);
+}

@@ -87,6 +87,8 @@ fn load(path: &Path) -> LocalEngine {
         cpu_experts: 0,
         adapter: None,
         dialect: None,
+        thinking: None,
+        sampling: None,
         snapshots: None,
     };
     LocalEngine::load(&options).unwrap()

@@ -43,6 +43,8 @@ pub fn options(folder: Option<&std::path::Path>) -> Options {
         cpu_experts: 0,
         adapter: None,
         dialect: None,
+        thinking: None,
+        sampling: None,
         snapshots: folder.map(|folder| SnapshotPlace { folder: folder.to_owned(), limit: 1 << 30 }),
     }
 }

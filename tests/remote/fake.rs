@@ -108,6 +108,7 @@ pub fn options(addresses: &str) -> Options {
         context: 0,
         api: None,
         dialect: None,
+        thinking: None,
         suits: |_, _| None,
         template: None,
         idle: Duration::from_secs(20),

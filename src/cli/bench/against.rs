@@ -40,7 +40,7 @@ struct Rival {
     _process: Option<Child>,
 }
 
-/// Measures, with `what` a URL or a program.
+/// Measures, with `what` a URL or a program; so many tokens of the copy, so many times.
 ///
 /// # Errors
 /// The server cannot be started or reached, or an engine cannot go on.
@@ -49,7 +49,7 @@ pub async fn measure(
     engine: &LocalEngine,
     config: &Config,
     dirs: &Dirs,
-    repeat: usize,
+    (copied, repeat): (usize, usize),
 ) -> Result<Against, Error> {
     let rival =
         if what.contains("://") { connect(what, config, None).await? } else { start(what, config, dirs).await? };
@@ -69,7 +69,7 @@ pub async fn measure(
         next_turn.push(theirs.first_ms / ours.first_ms);
         let (ours, theirs) = both(&cases::prose).await?;
         decode.push(ours.rate() / theirs.rate());
-        let (ours, theirs) = both(&cases::copy).await?;
+        let (ours, theirs) = both(&|| cases::copy(copied)).await?;
         copy.push(ours.rate() / theirs.rate());
     }
     let median = cases::median;

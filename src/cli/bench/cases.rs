@@ -3,22 +3,25 @@
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Error;
 use crate::dialect::{Message, Role};
 use crate::engine::local::LocalEngine;
-use crate::engine::{Constraint, Delta, Engine, Request, Usage};
+use crate::engine::{Constraint, Delta, Engine, Request, Sampling, Usage};
 use crate::tool;
 
 /// Tokens of context that the cases take.
 pub const CONTEXT: usize = 8192;
-/// Tokens that are written to compare with and without drafts.
-const WRITTEN: usize = 240;
+/// Tokens of prose, or of a call, that are written.
+const WRITTEN: usize = 120;
 /// The text that is copied: a file of this program.
 const FILE: &str = include_str!("../../engine/local/worker.rs");
-const LINES: usize = 120;
+const LINES: usize = 200;
+/// Lines of it that a conversation begins with.
+const SHOWN: usize = 120;
 
 /// Milliseconds to the first token of a request.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -48,6 +51,10 @@ pub struct Copying {
     pub identical_prose: bool,
 }
 
+/// Answers that are written side by side, and the tokens of each.
+const SIDE_BY_SIDE: u32 = 8;
+const EACH: usize = 128;
+
 /// What came of a request.
 pub struct Answer {
     text: String,
@@ -70,16 +77,16 @@ impl Answer {
     }
 }
 
-/// Measures both kinds of writing, alternating.
+/// Measures both kinds of writing, alternating; so many tokens of the copy.
 ///
 /// # Errors
 /// The engine cannot go on.
-pub async fn copying(engine: &LocalEngine, repeat: usize) -> Result<Copying, Error> {
+pub async fn copying(engine: &LocalEngine, tokens: usize, repeat: usize) -> Result<Copying, Error> {
     let (mut copies, mut proses, mut acceptance) = (Vec::new(), Vec::new(), Vec::new());
     let (mut identical, mut identical_prose) = (true, true);
     let mut constrained = Vec::new();
     for _ in 0..repeat.max(1) {
-        let (drafted, plain) = both_ways(engine, copy()).await?;
+        let (drafted, plain) = both_ways(engine, copy(tokens)).await?;
         copies.push(drafted.decode_rate() / plain.decode_rate());
         acceptance.push(drafted.usage.accepted as f64 / drafted.usage.drafted.max(1) as f64);
         identical &= drafted.text == plain.text;
@@ -104,9 +111,9 @@ async fn both_ways(engine: &LocalEngine, request: Request) -> Result<(Answer, An
     Ok((drafted, ask(engine, Request { no_draft: true, ..request }).await?))
 }
 
-/// A file is written anew with a small change.
-pub fn copy() -> Request {
-    let file: String = FILE.split_inclusive('\n').take(LINES).collect();
+/// A file of 200 lines is written anew with a small change, as far as so many tokens reach.
+pub fn copy(tokens: usize) -> Request {
+    let file = head(LINES);
     let ask = format!(
         "```rust\n{file}```\n\nWrite this file anew with the field `chunk` of `Worker` renamed to `batch_size`. Change \
          nothing else."
@@ -116,7 +123,7 @@ pub fn copy() -> Request {
         copy_from: vec![file],
         prefix: "```rust\n".into(),
         stop: vec!["\n```".into()],
-        max_tokens: Some(WRITTEN),
+        max_tokens: Some(tokens),
         ..Request::default()
     }
 }
@@ -124,7 +131,7 @@ pub fn copy() -> Request {
 /// A text in which nothing repeats.
 pub fn prose() -> Request {
     let ask = "Tell the story of a blacksmith's anvil, from the mine to the museum.";
-    Request { messages: vec![Message::new(Role::User, ask)], max_tokens: Some(WRITTEN / 2), ..Request::default() }
+    Request { messages: vec![Message::new(Role::User, ask)], max_tokens: Some(WRITTEN), ..Request::default() }
 }
 
 /// The same as a tool call, written to a file.
@@ -133,7 +140,47 @@ fn call() -> Request {
     let mut request = session(vec![Message::new(Role::User, ask)]);
     request.constraint =
         Constraint::MustCall(request.tools.iter().filter(|tool| tool.name == "write").cloned().collect());
-    Request { no_draft: true, max_tokens: Some(WRITTEN / 2), ..request }
+    Request { no_draft: true, max_tokens: Some(WRITTEN), ..request }
+}
+
+/// How many times as fast several answers to one prompt are written at a time as one after the other.
+///
+/// # Errors
+/// The engine cannot go on.
+pub async fn side_by_side(engine: &LocalEngine, repeat: usize) -> Result<f64, Error> {
+    // The prompt is read once.
+    ask(engine, candidate(0, 1)).await?;
+    let mut speedups = Vec::new();
+    for _ in 0..repeat.max(1) {
+        let start = Instant::now();
+        let mut alone = 0;
+        for number in 0..SIDE_BY_SIDE {
+            alone += ask(engine, candidate(number, EACH)).await?.usage.generated;
+        }
+        let alone = alone as f64 / start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let all = (0..SIDE_BY_SIDE).map(|number| ask(engine, candidate(number, EACH)));
+        let together: usize = try_join_all(all).await?.iter().map(|answer| answer.usage.generated).sum();
+        speedups.push(together as f64 / start.elapsed().as_secs_f64() / alone);
+    }
+    Ok(median(speedups))
+}
+
+/// One of several answers to the same prompt.
+fn candidate(number: u32, max_tokens: usize) -> Request {
+    let ask = format!("{}\n\nExplain this in great detail, line by line.", head(LINES));
+    Request {
+        messages: vec![Message::new(Role::User, ask)],
+        slot: 1 + number,
+        sampling: Sampling { temperature: 0.8, seed: number, ..Sampling::default() },
+        no_draft: true,
+        max_tokens: Some(max_tokens),
+        ..Request::default()
+    }
+}
+
+fn head(lines: usize) -> String {
+    FILE.split_inclusive('\n').take(lines).collect()
 }
 
 /// Milliseconds to the first token of a session's first request.
@@ -155,7 +202,7 @@ pub async fn next_turn(engine: &LocalEngine) -> Result<f64, Error> {
 
 /// A request with a file, which begins as none of another number does.
 pub fn unread(number: usize) -> Request {
-    let file: String = FILE.split_inclusive('\n').take(LINES).collect();
+    let file = head(SHOWN);
     session(vec![Message::new(Role::User, format!("{number}\n{file}\n\nWhat is this?"))])
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{Utf8, is_loop};
 use super::sample::{Sampler, logprob};
 use super::speculate::{Drafter, Pace};
+use super::thinking::Allowance;
 use super::worker::{Brought, Worker};
 use crate::dialect::{Grammar, Parsed, Parser};
 use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
@@ -37,6 +38,8 @@ pub struct Job {
     pub logprobs: bool,
     /// Texts to draft from; `None` drafts nothing.
     pub copy_from: Option<Vec<String>>,
+    /// How long the model may reason before it answers; `None` where its form has no marks for that.
+    pub thinking: Option<Allowance>,
     /// What the next message of somebody else would begin with: who writes it has ended, with or without a word of it.
     pub opener: Option<LlamaToken>,
     pub cancel: CancellationToken,
@@ -144,6 +147,11 @@ impl Generation {
         matches!(self.phase, Phase::Reading { .. })
     }
 
+    /// Nobody waits for it: it reads what may be asked for later.
+    pub fn reads_ahead(&self) -> bool {
+        self.job.max_tokens == Some(0)
+    }
+
     pub fn is_cancelled(&self) -> bool {
         self.job.is_cancelled()
     }
@@ -238,7 +246,11 @@ impl Generation {
         let ended = loop {
             let row = first + accepted;
             let written = &mut self.written;
-            let token = written.sampler.pick(worker.logits(row), written.matcher.as_mut())?;
+            let forced = self.job.thinking.as_mut().and_then(Allowance::forced);
+            let token = match forced {
+                Some(token) => token,
+                None => written.sampler.pick(worker.logits(row), written.matcher.as_mut())?,
+            };
             if worker.model.vocab().is_eog(token) || self.job.opener == Some(token) {
                 break Some((None, Stop::End));
             }
@@ -277,6 +289,11 @@ impl Generation {
     fn next(&mut self, worker: &Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
         let mut next = vec![token];
         let left = self.written.limit - self.written.tokens.len();
+        if let Some(closing) = self.job.thinking.as_ref().map(Allowance::closing).filter(|closing| !closing.is_empty())
+        {
+            next.extend(closing.iter().take(left.min(MOST_FORCED)));
+            return next;
+        }
         let Written { matcher, drafter: Some(drafter), .. } = &mut self.written else { return next };
         if !worker.alone {
             // The batch is full of what others write already.
@@ -293,13 +310,17 @@ impl Generation {
     }
 
     /// Why the output ends behind the token that was taken in last.
-    fn ended(&self, complete: bool) -> Option<Stop> {
+    fn ended(&mut self, complete: bool) -> Option<Stop> {
         let tokens = &self.written.tokens;
         match () {
             () if self.written.reached_stop => Some(Stop::End),
             () if complete => Some(Stop::Call),
             () if tokens.len() >= self.written.limit => Some(Stop::Length),
-            () if tokens.len().is_multiple_of(LOOP_CHECK) && is_loop(tokens) => Some(Stop::Loop),
+            () if tokens.len().is_multiple_of(LOOP_CHECK) && is_loop(tokens) => {
+                // Whoever goes round in circles while reasoning may still know the answer.
+                let cut = self.job.thinking.as_mut().is_some_and(Allowance::cut);
+                (!cut).then_some(Stop::Loop)
+            }
             () => None,
         }
     }
@@ -346,15 +367,21 @@ impl Generation {
         }
         let text = self.written.utf8.push(&worker.piece(token));
         let mut stopped = false;
+        let reasoning = self.job.thinking.as_ref().is_some_and(Allowance::is_inside);
         match &mut self.written.matcher {
             Some(matcher) => {
                 matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
                 stopped = matcher.is_stopped();
             }
+            // A thought may well quote what begins a call.
+            None if reasoning => self.written.tail.clear(),
             None => self.watch_for_trigger(worker, &text)?,
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
+        if let Some(thinking) = &mut self.job.thinking {
+            thinking.note(&parsed);
+        }
         Ok(self.publish(parsed) || stopped)
     }
 

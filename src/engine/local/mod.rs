@@ -5,11 +5,13 @@ mod checkpoint;
 mod generate;
 mod handle;
 mod kv;
+mod largest;
 pub(in crate::engine) mod output;
 mod sample;
 mod scheduler;
 mod snapshot;
 mod speculate;
+mod thinking;
 mod threads;
 mod vocabulary;
 mod worker;
@@ -37,11 +39,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::generate::Job;
 use self::sample::Grammars;
-use self::scheduler::{Command, Scheduler};
+use self::scheduler::{Command, Scheduler, Work};
 use self::snapshot::Snapshots;
+use self::thinking::Allowance;
 use self::worker::{SLOTS, Worker};
-use super::{Constraint, Delta, Engine, EngineError, Infill, ModelInfo, Request};
-use crate::dialect::{self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, ToolSpec};
+use super::{Constraint, Delta, Engine, EngineError, Infill, ModelInfo, Request, Sampling};
+use crate::dialect::{
+    self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, Thinking, ToolSpec,
+};
 use crate::model::fit::KvType;
 
 pub use self::adapter::Adapter;
@@ -72,6 +77,10 @@ pub struct Options {
     pub adapter: Option<Adapter>,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
+    /// How much a reasoning model thinks; as its template has it where `None`.
+    pub thinking: Option<Thinking>,
+    /// How its authors sample from it, where that is known.
+    pub sampling: Option<Sampling>,
     /// Where the KV cache is put for later starts.
     pub snapshots: Option<SnapshotPlace>,
 }
@@ -90,6 +99,8 @@ pub struct LocalEngine {
     opener: Option<LlamaToken>,
     /// What stands before, behind and in a gap, where the model fills gaps.
     gap: Option<[String; 3]>,
+    /// Tokens that the model may reason before an answer.
+    thinking: usize,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -130,8 +141,9 @@ impl LocalEngine {
             bos_token: text(vocab.bos()),
             eos_token: text(vocab.eos()),
             now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
-            ..Default::default()
+            ..Thinking::options(options.thinking)
         };
+        let thinking = options.thinking.map_or(usize::MAX, Thinking::budget).min(options.context / 4);
         let tokens = (0..model.n_vocab()).map(LlamaToken).filter(|&token| vocab.is_control(token));
         let controls = tokens.map(text).collect();
         let bos = vocab.should_add_bos().then(|| render.bos_token.clone());
@@ -146,10 +158,11 @@ impl LocalEngine {
             dialect: dialect.name().to_owned(),
             device: device_names(options.gpu_layers),
             infill: gap.is_some(),
+            sampling: options.sampling.clone(),
         };
         let commands =
             start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
-        let mut engine = Self { model, info, dialect, render, controls, bos, opener: None, gap, commands };
+        let mut engine = Self { model, info, dialect, render, controls, bos, opener: None, gap, thinking, commands };
         engine.opener = engine.find_opener();
         Ok(engine)
     }
@@ -160,9 +173,28 @@ impl LocalEngine {
     /// # Errors
     /// llama.cpp could not decode.
     pub async fn measure(&self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
+        self.alone(move |worker| worker.measure(depth, prompt, generate)).await
+    }
+
+    /// The number of the likeliest token behind each token of `text`. The KV cache is empty afterwards. Two devices that compute
+    /// the same model agree but for close calls.
+    ///
+    /// # Errors
+    /// llama.cpp could not decode, or the text is longer than one batch.
+    pub async fn choices(&self, text: &str) -> Result<Vec<i32>, EngineError> {
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), self.bos.is_some(), false);
+        self.alone(move |worker| worker.choices(&tokens)).await
+    }
+
+    /// Does something with the whole context, and waits for it.
+    async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker<'_>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         let gone = || EngineError::Decode("its thread has ended".into());
-        self.commands.send(Command::Measure { depth, prompt, generate, reply }).map_err(|_| gone())?;
+        let run: Work = Box::new(move |worker| drop(reply.send(worker.and_then(work))));
+        self.commands.send(Command::Alone(run)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -206,17 +238,19 @@ impl LocalEngine {
         Ok(format!("{bos}{pre}{before}{suf}{after}{mid}"))
     }
 
-    /// The first control token between an answer and the next request that does not end the answer itself. `None` where an
-    /// answer has such tokens too, as Harmony's channels do.
+    /// The first control token between an answer and the next request that does not end the answer itself, nor stands in it:
+    /// Harmony's channels, and the marks of Kimi K3, are of the same tokens within and between messages.
     fn find_opener(&self) -> Option<LlamaToken> {
         let (answer, next) = ("An answer.", "The next request.");
         let said = [(Role::User, "A request."), (Role::Assistant, answer), (Role::User, next)];
         let prompt = self.prompt(&said.map(|(role, text)| Message::new(role, text)), &[]).ok()?.text;
         let between = prompt.split(answer).nth(1)?.split(next).next()?;
         let vocab = self.model.vocab();
+        let (open, close) = self.dialect.reasoning().unwrap_or_default();
+        let within = format!("{open}{}", self.closing(close));
+        let within = vocab.tokenize(within.as_bytes(), false, true);
         let mut tokens = vocab.tokenize(between.as_bytes(), false, true).into_iter();
-        let opener = tokens.find(|&token| vocab.is_control(token) && !vocab.is_eog(token))?;
-        (self.dialect.name() != "harmony").then_some(opener)
+        tokens.find(|token| vocab.is_control(*token) && !vocab.is_eog(*token) && !within.contains(token))
     }
 
     /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
@@ -227,6 +261,16 @@ impl LocalEngine {
         let head = &prompt[..prompt.floor_char_boundary(common)];
         let end = |control: &String| head.rfind(control.as_str()).map(|at| at + control.len());
         self.controls.iter().filter(|control| !control.is_empty()).filter_map(end).max().unwrap_or(0)
+    }
+
+    fn closing(&self, close: &str) -> String {
+        format!("{close}{}", self.dialect.after_reasoning())
+    }
+
+    fn allowance(&self) -> Option<Allowance> {
+        let (_, close) = self.dialect.reasoning()?;
+        let close = thinking::LAST_WORDS.to_owned() + &self.closing(close);
+        Some(Allowance::new(self.thinking, self.model.vocab().tokenize(close.as_bytes(), false, true)))
     }
 
     fn job(&self, request: &Request, cancel: CancellationToken) -> Result<(Job, Deltas), EngineError> {
@@ -241,13 +285,17 @@ impl LocalEngine {
         let (prompt, stable, parser): (String, usize, Box<dyn Parser>) = if let Some(infill) = &request.infill {
             (self.gap(infill)?, 0, Box::new(Plain))
         } else {
-            let prompt = self.prompt(&request.messages, &request.tools)?;
+            let mut prompt = self.prompt(&request.messages, &request.tools)?;
+            if request.is_bound() {
+                prompt.text.push_str(&self.dialect.end_of_thought(&prompt.text));
+            }
             let stable = self.stable(&request.messages, &request.tools, &prompt.text);
             let plain = !request.prefix.is_empty();
             let parser = if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) };
             (prompt.text + &request.prefix, stable, parser)
         };
         let job = Job {
+            thinking: self.allowance(),
             stable,
             slot: request.slot as usize % SLOTS,
             copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
@@ -279,6 +327,10 @@ impl Engine for LocalEngine {
 
     fn count_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<usize, EngineError> {
         Ok(self.count(&self.prompt(messages, tools)?.text))
+    }
+
+    fn reads_ahead(&self) -> bool {
+        true
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -9,13 +9,15 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llguidance::api::TopLevelGrammar;
+use llguidance::toktrie::SimpleVob;
 use llguidance::{Matcher, ParserFactory};
 
+use super::largest::{argmax, top};
 use super::vocabulary;
 use crate::engine::{EngineError, Sampling};
 
 /// Over how many generated tokens the repetition penalty looks back.
-const PENALTY_WINDOW: i32 = 64;
+const PENALTY_WINDOW: u8 = 64;
 
 /// Makes matchers. The trie over the whole vocabulary is built once a model, in the background, since it takes some tenths of
 /// a second.
@@ -70,6 +72,8 @@ impl Grammars {
 pub struct Sampler {
     /// `None` is plain greedy, which needs no copy of the logits.
     chain: Option<LlamaSampler>,
+    /// More than so many of the likeliest tokens the chain has no use for; `None` where it may need all.
+    enough: Option<usize>,
     candidates: Vec<LlamaTokenData>,
 }
 
@@ -77,11 +81,11 @@ impl Sampler {
     pub fn new(sampling: &Sampling, vocabulary: i32) -> Self {
         let greedy = sampling.temperature <= 0.0;
         if greedy && sampling.repeat_penalty == 1.0 {
-            return Self { chain: None, candidates: Vec::new() };
+            return Self { chain: None, enough: None, candidates: Vec::new() };
         }
         let mut steps = Vec::new();
         if sampling.repeat_penalty != 1.0 {
-            steps.push(LlamaSampler::penalties(vocabulary, PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0));
+            steps.push(LlamaSampler::penalties(vocabulary, PENALTY_WINDOW.into(), sampling.repeat_penalty, 0.0, 0.0));
         }
         if greedy {
             steps.push(LlamaSampler::greedy());
@@ -92,7 +96,10 @@ impl Sampler {
             steps.push(LlamaSampler::temp(sampling.temperature));
             steps.push(LlamaSampler::dist(sampling.seed));
         }
-        Self { chain: Some(LlamaSampler::chain_simple(steps)), candidates: Vec::new() }
+        // Penalties make tokens of their window less likely, so that as many others come up.
+        let kept = if greedy { 1 } else { usize::try_from(sampling.top_k).unwrap_or(0) };
+        let enough = (kept > 0 && sampling.repeat_penalty >= 1.0).then_some(kept + usize::from(PENALTY_WINDOW));
+        Self { chain: Some(LlamaSampler::chain_simple(steps)), enough, candidates: Vec::new() }
     }
 
     /// The next token. `matcher` rules out what its grammar does not allow.
@@ -100,17 +107,15 @@ impl Sampler {
     /// # Errors
     /// The matcher failed (a grammar that outgrew its limits).
     pub fn pick(&mut self, logits: &[f32], matcher: Option<&mut Matcher>) -> Result<LlamaToken, EngineError> {
-        let token = match (&mut self.chain, matcher) {
-            (None, None) => LlamaToken(argmax(logits)),
+        Ok(match (&mut self.chain, matcher) {
+            (None, None) => token(argmax(logits)),
             (None, Some(matcher)) => {
                 // The model's own choice is allowed most of the time, and asking for one token costs far less than a mask.
-                let free = argmax(logits);
-                if matcher.validate_tokens(&[free.cast_unsigned()]).map_err(constraint_error)? == 1 {
-                    LlamaToken(free)
+                let free = token(argmax(logits));
+                if matcher.validate_tokens(&[free.0.cast_unsigned()]).map_err(constraint_error)? == 1 {
+                    free
                 } else {
-                    self.fill(logits, Some(matcher))?;
-                    let best = self.candidates.iter().max_by(|a, b| a.logit().total_cmp(&b.logit()));
-                    best.ok_or_else(no_token)?.id()
+                    best(logits, &matcher.compute_mask_or_eos().map_err(constraint_error)?).ok_or_else(no_token)?
                 }
             }
             (Some(_), matcher) => {
@@ -123,8 +128,7 @@ impl Sampler {
                 self.candidates = array.data;
                 picked.ok_or_else(no_token)?
             }
-        };
-        Ok(token)
+        })
     }
 
     /// Tells the penalties what was taken.
@@ -134,18 +138,42 @@ impl Sampler {
         }
     }
 
+    /// Lists what the chain chooses from.
     fn fill(&mut self, logits: &[f32], matcher: Option<&mut Matcher>) -> Result<(), EngineError> {
         self.candidates.clear();
-        let all = (0_i32..).zip(logits).map(|(id, &logit)| LlamaTokenData::new(LlamaToken(id), logit, 0.0));
-        match matcher {
-            None => self.candidates.extend(all),
-            Some(matcher) => {
-                let mask = matcher.compute_mask_or_eos().map_err(constraint_error)?;
-                self.candidates.extend(all.filter(|c| mask.is_allowed(c.id().0.cast_unsigned())));
+        let candidate = |(at, logit): (usize, f32)| LlamaTokenData::new(token(at), logit, 0.0);
+        let mask = matcher.map(Matcher::compute_mask_or_eos).transpose().map_err(constraint_error)?;
+        let allowed = |at: &usize| mask.as_ref().is_none_or(|mask| mask.get(*at));
+        if let Some(enough) = self.enough {
+            // A grammar may take some of them.
+            let likely = top(logits, if mask.is_some() { enough * 2 } else { enough });
+            self.candidates.extend(likely.into_iter().filter(|(at, _)| allowed(at)).map(candidate));
+            if self.candidates.len() >= enough {
+                return Ok(());
             }
+            self.candidates.clear();
         }
+        let all = logits.iter().copied().enumerate();
+        self.candidates.extend(all.filter(|(at, _)| allowed(at)).map(candidate));
         Ok(())
     }
+}
+
+/// The likeliest token that the grammar allows. Most of the time these are few.
+fn best(logits: &[f32], mask: &SimpleVob) -> Option<LlamaToken> {
+    let mut best: Option<(usize, f32)> = None;
+    mask.iter_set_entries(|at| {
+        if let Some(&logit) = logits.get(at)
+            && best.is_none_or(|(_, most)| logit > most)
+        {
+            best = Some((at, logit));
+        }
+    });
+    best.map(|(at, _)| token(at))
+}
+
+fn token(at: usize) -> LlamaToken {
+    LlamaToken(i32::try_from(at).unwrap_or(0))
 }
 
 /// The log-probability of `token`: its logit less the logarithm of the sum of all exponentials.
@@ -154,16 +182,6 @@ pub fn logprob(logits: &[f32], token: LlamaToken) -> f64 {
     let sum: f64 = logits.iter().map(|&l| f64::from(l - max).exp()).sum();
     let own = usize::try_from(token.0).ok().and_then(|i| logits.get(i)).copied().unwrap_or(f32::NEG_INFINITY);
     f64::from(own - max) - sum.ln()
-}
-
-fn argmax(logits: &[f32]) -> i32 {
-    let (mut best, mut at) = (f32::NEG_INFINITY, 0);
-    for (i, &logit) in (0_i32..).zip(logits) {
-        if logit > best {
-            (best, at) = (logit, i);
-        }
-    }
-    at
 }
 
 fn constraint_error(error: impl std::fmt::Display) -> EngineError {
@@ -184,10 +202,5 @@ mod tests {
         let sum: f64 = (0..3).map(|i| logprob(&logits, LlamaToken(i)).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-6);
         assert!((logprob(&logits, LlamaToken(2)) - -0.407_605_96).abs() < 1e-6);
-    }
-
-    #[test]
-    fn greedy_takes_the_first_of_the_largest() {
-        assert_eq!(argmax(&[0.5, 2.0, 2.0, f32::NAN]), 1);
     }
 }

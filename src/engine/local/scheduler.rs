@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::generate::{Generation, Job};
-use super::worker::{Failure, Row, SLOTS, Speed, Worker};
+use super::worker::{Failure, Row, SLOTS, Worker};
 use crate::engine::{Delta, EngineError, Stop, Usage};
 
 /// The slot of the conversation that the user waits for.
@@ -18,16 +18,14 @@ const FIRST: usize = 0;
 /// How often the progress of reading is told.
 const TELL: Duration = Duration::from_millis(200);
 
+/// What is done with the context while nothing else is.
+pub type Work = Box<dyn FnOnce(Result<&mut Worker<'_>, EngineError>) + Send>;
+
 /// What the thread is asked for.
 pub enum Command {
     Generate(Box<Job>),
-    /// Reads `prompt` random tokens behind `depth` others and generates `generate` more.
-    Measure {
-        depth: usize,
-        prompt: usize,
-        generate: usize,
-        reply: oneshot::Sender<Result<Speed, EngineError>>,
-    },
+    /// Work on the whole context, which gets an error while conversations are under way.
+    Alone(Work),
     /// Puts the first conversation on disk for a later start.
     Save(oneshot::Sender<()>),
 }
@@ -72,12 +70,8 @@ impl<'m> Scheduler<'m> {
     fn take(&mut self, command: Command) {
         match command {
             Command::Generate(job) => self.waiting.push_back(*job),
-            Command::Measure { reply, .. } if !self.running.is_empty() => {
-                let _ = reply.send(Err(EngineError::Decode("it cannot be measured while it works".into())));
-            }
-            Command::Measure { depth, prompt, generate, reply } => {
-                let _ = reply.send(self.worker.measure(depth, prompt, generate));
-            }
+            Command::Alone(work) if self.running.is_empty() => work(Ok(&mut self.worker)),
+            Command::Alone(work) => work(Err(EngineError::Decode("it cannot be measured while it works".into()))),
             Command::Save(done) => {
                 self.worker.save(FIRST);
                 let _ = done.send(());
@@ -176,8 +170,12 @@ impl<'m> Scheduler<'m> {
         let (mut rows, mut parts) = (Vec::new(), Vec::new());
         for index in writing.chain(reading) {
             let generation = &self.running[index];
-            // What is read in the background gives way sooner.
-            let most = if urgent.is_some() { self.worker.chunk } else { self.worker.chunk / 2 };
+            // What is read in the background gives way sooner, and what is read ahead loses the batch that it gives way in.
+            let most = match urgent {
+                Some(_) if generation.reads_ahead() => self.worker.chunk / 4,
+                Some(_) => self.worker.chunk,
+                None => self.worker.chunk / 2,
+            };
             let (tokens, all) = generation.tokens(&self.worker, most.saturating_sub(rows.len()).max(1));
             parts.push(Part { generation: index, first: rows.len(), count: tokens.len() });
             let (slot, last) = (generation.slot(), tokens.len() - 1);

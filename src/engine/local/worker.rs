@@ -356,6 +356,17 @@ impl<'m> Worker<'m> {
         }
     }
 
+    /// The likeliest token behind each of `tokens`; empties all slots.
+    pub fn choices(&mut self, tokens: &[LlamaToken]) -> Result<Vec<Token>, EngineError> {
+        (0..SLOTS).for_each(|slot| self.empty(slot));
+        let row = |(position, &token)| Row { token, slot: 0, position, logits: true };
+        self.decode_alone(&tokens.iter().enumerate().map(row).collect::<Vec<_>>())?;
+        let mut sampler = Sampler::new(&Sampling::default(), self.model.n_vocab());
+        let choices = (0..tokens.len()).map(|row| Ok(sampler.pick(self.logits(row), None)?.0)).collect();
+        self.empty(0);
+        choices
+    }
+
     /// Reads `prompt` random tokens behind `depth` others and generates `generate` more; empties all slots.
     pub fn measure(&mut self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
         (0..SLOTS).for_each(|slot| self.empty(slot));
@@ -388,15 +399,15 @@ impl<'m> Worker<'m> {
         let row =
             |(i, &token): (usize, &LlamaToken)| Row { token, slot: 0, position: at + i, logits: i + 1 == tokens.len() };
         let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
-        for chunk in rows.chunks(self.chunk) {
-            self.decode(chunk, &|| false).map_err(|failure| match failure {
-                Failure::Full | Failure::Stopped => {
-                    EngineError::TooLong { prompt: at + tokens.len(), context: self.capacity() }
-                }
-                Failure::Broken(error) => error,
-            })?;
-        }
-        Ok(())
+        rows.chunks(self.chunk).try_for_each(|chunk| self.decode_alone(chunk))
+    }
+
+    fn decode_alone(&mut self, rows: &[Row]) -> Result<(), EngineError> {
+        let (prompt, context) = (rows.last().map_or(0, |row| row.position + 1), self.capacity());
+        self.decode(rows, &|| false).map_err(|failure| match failure {
+            Failure::Full | Failure::Stopped => EngineError::TooLong { prompt, context },
+            Failure::Broken(error) => error,
+        })
     }
 }
 

@@ -73,6 +73,14 @@ impl Chat<'_> {
             self.set("logprobs", true);
             self.uses.push(Extra::Logprobs);
         }
+        if let Some(thinking) = planner.thinking
+            && !planner.refused.has(Extra::Thinking)
+        {
+            // The servers of open models hand the first on to the template; the second is OpenAI's own, in Ollama's words.
+            self.set("chat_template_kwargs", thinking.variables());
+            self.set("reasoning_effort", thinking.effort().unwrap_or("none"));
+            self.uses.push(Extra::Thinking);
+        }
         if planner.server.kind == Kind::LlamaServer {
             self.set("cache_prompt", true);
             self.set("return_progress", true);

@@ -38,7 +38,7 @@ use self::endpoint::{Endpoint, Failure, Next};
 use self::plan::{Plan, Planner, Refused};
 use self::pool::Pool;
 use super::{Delta, Engine, EngineError, ModelInfo, Request};
-use crate::dialect::{self, Message, RenderOptions, ToolSpec};
+use crate::dialect::{self, Message, RenderOptions, Thinking, ToolSpec};
 
 pub use endpoint::{Key, Reach};
 pub use error::RemoteError;
@@ -84,6 +84,8 @@ pub struct Options {
     pub api: Option<Api>,
     /// The wire form of completions, and of what a chat leaves in the text.
     pub dialect: Option<String>,
+    /// How much a reasoning model thinks; as its template has it where `None`.
+    pub thinking: Option<Thinking>,
     /// The wire form that suits a model of this architecture and number of parameters, where `dialect` is `None`.
     pub suits: fn(&str, u64) -> Option<String>,
     /// The model's chat template, for servers that do not tell it.
@@ -134,6 +136,7 @@ impl RemoteEngine {
             dialect: form,
             device: endpoints.iter().map(|e| e.place()).collect::<Vec<_>>().join(", "),
             infill: false,
+            sampling: None,
         };
         let counter = Counter::new(server, endpoints[first].anew()?)?;
         let endpoints = endpoints.into_iter().map(Arc::new).collect();
@@ -295,9 +298,22 @@ fn planner(
         bos_token: server.bos_token.clone(),
         eos_token: server.eos_token.clone(),
         now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
-        ..RenderOptions::default()
+        ..Thinking::options(options.thinking)
     };
-    Ok((Planner { server, api, dialect, same_prompt, reader, json, render, refused: Refused::default() }, form))
+    Ok((
+        Planner {
+            server,
+            api,
+            dialect,
+            same_prompt,
+            reader,
+            json,
+            render,
+            thinking: options.thinking,
+            refused: Refused::default(),
+        },
+        form,
+    ))
 }
 
 /// A number that no other run has: what the standard library seeds its hash tables with.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::output::Output;
 use super::server::{Kind, Server};
 use super::{Api, RemoteError, chat, raw};
-use crate::dialect::{Dialect, Message, RenderOptions, Role};
+use crate::dialect::{Dialect, Message, RenderOptions, Role, Thinking};
 use crate::engine::{Constraint, EngineError, Request};
 
 /// A request as it is sent, and how its answer is read.
@@ -37,6 +37,8 @@ pub(super) enum Extra {
     Prefill = 8,
     /// `logprobs`.
     Logprobs = 16,
+    /// How much to think.
+    Thinking = 32,
 }
 
 /// What a server has refused so far.
@@ -68,6 +70,7 @@ impl Refused {
                 Extra::Structure => &["grammar", "schema", "structured", "guided", "response_format", "ebnf"],
                 Extra::Prefill => &["continue_final_message", "prefill", "last message", "generation_prompt"],
                 Extra::Logprobs => &["logprob"],
+                Extra::Thinking => &["reasoning_effort", "chat_template_kwargs", "enable_thinking"],
             };
             words.iter().any(|word| reason.contains(word))
         };
@@ -91,6 +94,7 @@ pub(super) struct Planner {
     /// Reads calls that a JSON schema held.
     pub json: Box<dyn Dialect>,
     pub render: RenderOptions,
+    pub thinking: Option<Thinking>,
     pub refused: Refused,
 }
 

@@ -21,7 +21,10 @@ pub(super) fn plan(
     request: &Request,
     left: impl Fn(&str) -> usize,
 ) -> Result<Plan, EngineError> {
-    let prompt = planner.render(dialect, request)?;
+    let mut prompt = planner.render(dialect, request)?;
+    if request.is_bound() {
+        prompt.text.push_str(&dialect.end_of_thought(&prompt.text));
+    }
     let plain = !request.prefix.is_empty() || matches!(request.constraint, Constraint::OneOf(_));
     let mut output = match plain {
         true => Output::new(Box::new(Plain), &[]),

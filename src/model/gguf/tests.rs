@@ -109,6 +109,28 @@ fn heads_may_differ_from_layer_to_layer() {
 }
 
 #[test]
+fn a_model_in_several_files_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, file: Builder| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, file.build(64, 0)).unwrap();
+        path
+    };
+    let part = |no| Builder::default().number("split.no", no).number("split.count", 3);
+    let first = put("m-00001-of-00003.gguf", model().number("split.no", 0).number("split.count", 3));
+    let says = |path| Gguf::open(path).unwrap_err().to_string();
+    let second = put("m-00002-of-00003.gguf", part(1));
+    assert!(says(&first).contains("m-00003-of-00003.gguf") && says(&first).contains("missing"));
+    put("m-00003-of-00003.gguf", part(2));
+    let gguf = Gguf::open(&first).unwrap();
+    let sizes = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    assert_eq!((gguf.parameters, gguf.size), (3 * 64, sizes.sum()));
+    assert!(says(&second).contains("-00001-of-00003.gguf"));
+    let renamed = put("first.gguf", model().number("split.count", 3));
+    assert!(says(&renamed).contains("-00001-of-00003.gguf"));
+}
+
+#[test]
 fn every_truncation_is_an_error() {
     let file = model().build(64, 0);
     for end in 0..file.len() {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::permission::Decision;
-use crate::session::Input;
 use crate::tui::{Step, steps};
 
 fn answer(id: &str, decision: Decision) -> Effect {
@@ -163,4 +162,19 @@ fn the_wheel_is_told_from_arrow_keys() {
     let x = || Step::Event(key(KeyCode::Char('x')));
     let expected = [Step::Wheel(-3), Step::Event(key(KeyCode::Down)), x(), x()];
     assert_eq!(steps(events.map(key).into()), expected);
+}
+
+#[test]
+fn the_session_is_told_of_files_that_a_text_names_while_it_is_typed() {
+    let mut user = User::at(80, 24);
+    let files = ["src/stats.py", "README.md"].map(str::to_owned).to_vec();
+    user.effects.extend(update::files(&mut user.app, files));
+    assert_eq!(user.types("fix").drafts(), ["f"], "a request begins");
+    assert!(user.types(" @src/st").drafts().is_empty(), "a name is no file yet");
+    assert_eq!(user.press(KeyCode::Tab).drafts(), ["fix @src/stats.py "]);
+    assert!(user.types("please").drafts().is_empty());
+    user.press(KeyCode::Enter).hears([started("fix @src/stats.py please")]);
+    assert!(user.types("and").drafts().is_empty(), "a turn runs");
+    user.hears([ended(Outcome::Done, "1 file was changed")]);
+    assert_eq!(user.types(" then").drafts(), ["and "]);
 }

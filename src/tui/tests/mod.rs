@@ -18,7 +18,7 @@ use super::{Opening, fold, view};
 use crate::dialect::{Call, Message, Role};
 use crate::engine::Usage;
 use crate::permission::{Class, Mode, Permission};
-use crate::session::{Change, Channel, Event, Outcome};
+use crate::session::{Change, Channel, Event, Input, Outcome};
 use crate::tool::Detail;
 use crate::tui::theme::Colour;
 use crate::workspace::CheckpointId;
@@ -108,9 +108,16 @@ impl User {
         screen.lines().map(|line| line.trim_matches('"').trim_end().to_owned() + "\n").collect()
     }
 
-    /// What was asked of the loop since the last call.
+    /// What was asked of the loop since the last call, but for reading ahead.
     fn asked(&mut self) -> Vec<Effect> {
+        self.effects.retain(|effect| !matches!(effect, Effect::Send(Input::Draft(_))));
         std::mem::take(&mut self.effects)
+    }
+
+    /// The texts under way that the session was told of since the last call.
+    fn drafts(&mut self) -> Vec<String> {
+        let draft = |effect| if let Effect::Send(Input::Draft(text)) = effect { Some(text) } else { None };
+        std::mem::take(&mut self.effects).into_iter().filter_map(draft).collect()
     }
 }
 
