@@ -95,7 +95,7 @@ pub(super) struct Turn<'a> {
     pub(super) checked_before: Option<Duration>,
     /// How many of its tests passed then.
     pub(super) passed_before: usize,
-    /// What the check last said.
+    /// What the check said before any change; where it was not asked then, after the first.
     pub(super) failure: String,
     /// The last edit brought in a syntax error.
     pub(super) flawed: bool,
@@ -181,7 +181,10 @@ impl Turn<'_> {
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
-        if let Some(checked) = &checked {
+        // What it says of the files as they stood; of a try, the try's record has it.
+        if let Some(checked) = &checked
+            && (self.failure.is_empty() || self.record.changes() == 0)
+        {
             self.failure.clone_from(&checked.output);
         }
         Ok(checked)

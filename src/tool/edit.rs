@@ -21,7 +21,7 @@ pub(super) fn tool() -> impl Tool {
 /// What the arguments mean for the file as it is.
 fn mean(arguments: Arguments, cx: &Context) -> Meant {
     let Arguments { path, mut old, mut new } = arguments;
-    let path = paths::resolve(&path, cx)?;
+    let path = paths::existing(&path, cx)?;
     let text = cx.workspace.read(&path).map(|file| file.text);
     // Replacing nothing in a file without content means to write it, and in one that is not there to create it.
     let empty = text.as_ref().map_or_else(|_| !cx.workspace.root().join(path.as_str()).exists(), String::is_empty);

@@ -21,7 +21,7 @@ pub(super) fn tool() -> impl Tool {
 }
 
 fn outline(path: &str, cx: &Context) -> Result<Observation, ToolError> {
-    let path = paths::resolve(path, cx)?;
+    let path = paths::existing(path, cx)?;
     let text = if paths::is_folder(&path, cx) {
         let folder = if path.is_root() { "" } else { path.as_str() };
         let budget = estimate(&" ".repeat(cx.output_limit));

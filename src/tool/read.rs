@@ -35,7 +35,7 @@ fn summary(arguments: &Arguments) -> String {
 }
 
 fn read(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError> {
-    let path = paths::resolve(&arguments.path, cx)?;
+    let path = paths::existing(&arguments.path, cx)?;
     if paths::is_folder(&path, cx) {
         return Err(ToolError(format!("`{}` is a folder. Call list to see what is in it.", arguments.path.trim())));
     }
@@ -45,6 +45,9 @@ fn read(arguments: &Arguments, cx: &Context) -> Result<Observation, ToolError> {
         return Ok(Observation::count(format!("`{}` is empty.", path.as_str()), 0, "lines"));
     }
     let (mut note, mut range) = (String::new(), (arguments.start, arguments.end));
+    if paths::resolve(&arguments.path, cx)? != path {
+        note = format!("There is no `{}`; this is `{}`.\n", arguments.path.trim(), path.as_str());
+    }
     if let Some(symbol) = arguments.symbol.as_deref().map(str::trim).filter(|symbol| !symbol.is_empty()) {
         match lines_of(symbol, path.as_str(), &file.text) {
             Ok((first, last)) => range = (Some(first.into()), Some(last.into())),

@@ -93,7 +93,7 @@ fn symbols(file: &RelPath, cx: &Context) -> Vec<Definition> {
 
 /// The files at or below `path`.
 fn files(path: &str, cx: &Context) -> Result<Vec<RelPath>, ToolError> {
-    let path = paths::resolve(path, cx)?;
+    let path = paths::existing(path, cx)?;
     let mut files = cx.workspace.files(SEARCHED);
     if !path.is_root() {
         let folder = format!("{}/", path.as_str());

@@ -120,7 +120,7 @@ async fn files_are_read_listed_and_searched() {
         assert_eq!(fixture.told(tool, args.clone()).await, expected, "{tool} {args}");
     }
     for (args, words) in [
-        (json!({ "path": "sum.py" }), &["sum.py", "src/sum.py"][..]),
+        (json!({ "path": "sums.py" }), &["sums.py", "src/sum.py"][..]),
         (json!({ "path": "blob" }), &["blob", "binary"]),
         (json!({ "path": "../secret" }), &["../secret", "workspace"]),
         (json!({ "path": "/etc/passwd" }), &["/etc/passwd", "workspace"]),
@@ -328,4 +328,20 @@ fn errors_become_sentences() {
     ] {
         assert_eq!(sentence(text), expected);
     }
+}
+
+#[tokio::test]
+async fn a_wrong_folder_is_mended_where_one_file_can_be_meant() {
+    let fixture = fixture(&[("src/calc.py", "x = 1\n"), ("a/same.py", "y = 1\n"), ("b/same.py", "y = 1\n")]);
+    let read = fixture.call("read", json!({ "path": "lib/calc.py" })).await.unwrap();
+    assert!(read.text.contains("x = 1") && read.text.contains("this is `src/calc.py`"), "{}", read.text);
+    fixture.call("edit", json!({ "path": "./calc.py", "old": "x = 1", "new": "x = 2" })).await.unwrap();
+    assert_eq!(fixture.on_disk("src/calc.py"), "x = 2\n");
+    assert!(fixture.call("read", json!({ "path": "c/same.py" })).await.is_err(), "either could be meant");
+    // A new file is a new file.
+    fixture.call("write", json!({ "path": "lib/calc.py", "content": "z = 1\n" })).await.unwrap();
+    assert_eq!(
+        (fixture.on_disk("lib/calc.py").as_str(), fixture.on_disk("src/calc.py").as_str()),
+        ("z = 1\n", "x = 2\n")
+    );
 }

@@ -21,6 +21,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -33,6 +34,7 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::token::LlamaToken;
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +103,9 @@ pub struct LocalEngine {
     gap: Option<[String; 3]>,
     /// Tokens that the model may reason before an answer.
     thinking: usize,
-    commands: mpsc::UnboundedSender<Command>,
+    /// `None` only while the engine goes.
+    commands: Option<mpsc::UnboundedSender<Command>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl LocalEngine {
@@ -160,9 +164,21 @@ impl LocalEngine {
             infill: gap.is_some(),
             sampling: options.sampling.clone(),
         };
-        let commands =
+        let (commands, thread) =
             start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
-        let mut engine = Self { model, info, dialect, render, controls, bos, opener: None, gap, thinking, commands };
+        let mut engine = Self {
+            model,
+            info,
+            dialect,
+            render,
+            controls,
+            bos,
+            opener: None,
+            gap,
+            thinking,
+            commands: Some(commands),
+            thread: Some(thread),
+        };
         engine.opener = engine.find_opener();
         Ok(engine)
     }
@@ -186,6 +202,13 @@ impl LocalEngine {
         self.alone(move |worker| worker.choices(&tokens)).await
     }
 
+    fn send(&self, command: Command) -> Result<(), SendError<Command>> {
+        match &self.commands {
+            Some(commands) => commands.send(command),
+            None => Err(SendError(command)),
+        }
+    }
+
     /// Does something with the whole context, and waits for it.
     async fn alone<T: Send + 'static>(
         &self,
@@ -194,7 +217,7 @@ impl LocalEngine {
         let (reply, answer) = oneshot::channel();
         let gone = || EngineError::Decode("its thread has ended".into());
         let run: Work = Box::new(move |worker| drop(reply.send(worker.and_then(work))));
-        self.commands.send(Command::Alone(run)).map_err(|_| gone())?;
+        self.send(Command::Alone(run)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -335,7 +358,7 @@ impl Engine for LocalEngine {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         let (done, is_done) = oneshot::channel();
-        let sent = self.commands.send(Command::Save(done)).is_ok();
+        let sent = self.send(Command::Save(done)).is_ok();
         async move {
             if sent {
                 let _ = is_done.await;
@@ -347,11 +370,22 @@ impl Engine for LocalEngine {
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
         let receiver = self.job(&request, cancel).and_then(|(job, receiver)| {
             let gone = |_| EngineError::Decode("its thread has ended".into());
-            self.commands.send(Command::Generate(Box::new(job))).map(|()| receiver).map_err(gone)
+            self.send(Command::Generate(Box::new(job))).map(|()| receiver).map_err(gone)
         });
         match receiver {
             Ok(receiver) => UnboundedReceiverStream::new(receiver).boxed(),
             Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+impl Drop for LocalEngine {
+    /// Waits until the context is gone. Were it freed while the program ends, CUDA's driver might be gone by then, and
+    /// llama.cpp aborts.
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -394,7 +428,7 @@ fn start(
     mut adapter: Option<LlamaLoraAdapter>,
     options: &Options,
     chunk: usize,
-) -> Result<mpsc::UnboundedSender<Command>, EngineError> {
+) -> Result<(mpsc::UnboundedSender<Command>, JoinHandle<()>), EngineError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let (context, kv_type, threads, gpu) = (options.context, options.kv_type, options.threads, options.gpu_layers > 0);
@@ -423,9 +457,9 @@ fn start(
         }
     };
     let failed = |e: &dyn std::fmt::Display| EngineError::Load(format!("the model's thread cannot be started: {e}"));
-    std::thread::Builder::new().name("model".into()).spawn(run).map_err(|e| failed(&e))?;
+    let thread = std::thread::Builder::new().name("model".into()).spawn(run).map_err(|e| failed(&e))?;
     is_ready.recv().map_err(|e| failed(&e))??;
-    Ok(commands)
+    Ok((commands, thread))
 }
 
 fn new_context(

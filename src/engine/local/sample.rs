@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
@@ -21,7 +22,20 @@ const PENALTY_WINDOW: u8 = 64;
 
 /// Makes matchers. The trie over the whole vocabulary is built once a model, in the background, since it takes some tenths of
 /// a second.
-pub struct Grammars(Arc<OnceLock<Result<ParserFactory, String>>>);
+pub struct Grammars {
+    factory: Arc<OnceLock<Result<ParserFactory, String>>>,
+    /// Builds the trie, and holds the model meanwhile.
+    builder: Option<JoinHandle<()>>,
+}
+
+impl Drop for Grammars {
+    /// Waits for the trie, so that the model does not outlive its engine: see `LocalEngine`'s own end.
+    fn drop(&mut self) {
+        if let Some(builder) = self.builder.take() {
+            let _ = builder.join();
+        }
+    }
+}
 
 impl Grammars {
     pub fn new(model: &Arc<LlamaModel>) -> Self {
@@ -40,11 +54,12 @@ impl Grammars {
             });
         };
         // Where no thread can be had the first matcher would wait for ever, so build here.
-        if let Err(error) = std::thread::Builder::new().name("vocabulary".into()).spawn(build.clone()) {
+        let builder = std::thread::Builder::new().name("vocabulary".into()).spawn(build.clone());
+        if let Err(error) = &builder {
             tracing::warn!(%error, "the vocabulary is read in the foreground");
             build();
         }
-        Self(cell)
+        Self { factory: cell, builder: builder.ok() }
     }
 
     /// A matcher for `lark`.
@@ -54,7 +69,7 @@ impl Grammars {
     pub fn matcher(&self, lark: &str) -> Result<Matcher, EngineError> {
         let failed =
             |reason: &str| EngineError::Prompt(format!("the grammar of the tool calls does not compile: {reason}"));
-        let factory = self.0.wait().as_ref().map_err(|e| failed(e))?;
+        let factory = self.factory.wait().as_ref().map_err(|e| failed(e))?;
         let mut matcher = Matcher::new(factory.create_parser(TopLevelGrammar::from_lark(lark.to_owned())));
         match matcher.get_error() {
             Some(error) => Err(failed(&error)),
