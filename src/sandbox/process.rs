@@ -182,8 +182,10 @@ fn environment(process: &mut Command, sandbox: &Sandbox) {
     ] {
         process.env(name, value);
     }
-    // What the user gave to Moru is not for what a model runs.
-    process.env_remove("MORU_API_KEY");
+    // What the user gave to Moru is not for what a model runs: the server's key, and an address that may have a password.
+    for name in ["MORU_API_KEY", "MORU_ENGINE"] {
+        process.env_remove(name);
+    }
     if sandbox.is_on() {
         // Doors to helpers that act for the user outside the sandbox.
         for name in ["SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST"] {
@@ -217,4 +219,18 @@ fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> on
     // Where no thread can be had the sender is dropped, and the receiver learns of it.
     let _ = std::thread::Builder::new().name("command".into()).spawn(move || sender.send(work()));
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_and_its_key_are_no_business_of_a_commands() {
+        let mut process = Command::new("true");
+        environment(&mut process, &Sandbox::off());
+        for name in ["MORU_API_KEY", "MORU_ENGINE"] {
+            assert!(process.get_envs().any(|(known, value)| known == name && value.is_none()), "{name}");
+        }
+    }
 }

@@ -35,6 +35,21 @@ async fn so_does_dropping_the_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_stream_can_be_cancelled_too() {
+    let fake = Fake::new("somebody", vec![Play::Half("{\"choices\": [".into())]).await;
+    let engine = fake.engine().await;
+    let cancel = CancellationToken::new();
+    let mut deltas = engine.generate(asking("go"), cancel.clone());
+    let soon = std::time::Duration::from_millis(200);
+    // The body has begun by then.
+    assert!(tokio::time::timeout(soon, deltas.next()).await.is_err());
+    cancel.cancel();
+    let last = tokio::time::timeout(soon * 10, deltas.next()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(last, Delta::Usage(usage) if usage.stop == Stop::Cancelled), "{last:?}");
+    fake.was_left().await;
+}
+
+#[tokio::test]
 async fn waiting_for_a_busy_server_can_be_cancelled() {
     let busy = Play::Status(429, "retry-after: 3600\r\n", "{}".into());
     let fake = Fake::new("vllm", vec![busy]).await;

@@ -1,11 +1,12 @@
 //! Servers that are busy, die, or were never there.
 
+use moru::dialect::{Message, Role};
 use moru::engine::remote::{Key, Options, Reach, RemoteEngine, RemoteError};
-use moru::engine::{Engine, EngineError, Request};
+use moru::engine::{Constraint, Engine, EngineError, Request};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::fake::{Fake, Play, asking, delta, events, hear, options, says};
+use crate::fake::{Fake, Play, asking, delta, events, hear, options, says, shown, tools};
 
 fn busy(status: u16) -> Play {
     Play::Status(status, "retry-after: 0\r\n", json!({"error": {"message": "too many requests"}}).to_string())
@@ -55,6 +56,59 @@ async fn what_a_server_does_not_take_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_no_tools_has_them_taught() {
+    let reason = "registry.ollama.ai/library/test:32b does not support tools";
+    let wrong = Play::Status(400, "", json!({"error": {"message": reason}}).to_string());
+    let call = "I look.\n\n```tool read path=x\n```\n";
+    let json = "{\"name\": \"list\", \"arguments\": {\"path\": \"y\"}}";
+    let plays = vec![wrong, Play::Stream(says(call)), Play::Stream(says(json)), Play::Stream(says("Done."))];
+    let fake = Fake::new("library", plays).await;
+    let engine = fake.engine().await;
+    let heard = hear(&engine, asking("go")).await.unwrap();
+    assert_eq!((shown(&heard), heard.text.trim()), (vec!["read x".to_owned()], "I look."));
+    let mut next = asking("go");
+    next.messages.push(Message { calls: heard.calls.clone(), ..Message::new(Role::Assistant, "I look.") });
+    next.messages.push(Message::tool(&heard.calls[0], "its text <|im_end|>"));
+    let must = Request { constraint: Constraint::MustCall(tools()), ..next.clone() };
+    assert_eq!(shown(&hear(&engine, must).await.unwrap()), ["list y"]);
+    assert_eq!(hear(&engine, next).await.unwrap().text, "Done.");
+    let bodies: Vec<_> = fake.asked().into_iter().map(|asked| asked.body).collect();
+    assert!(bodies[0].get("tools").is_some());
+    for body in &bodies[1..] {
+        assert!(body.get("tools").is_none() && body.get("tool_choice").is_none(), "{body}");
+        assert!(body["messages"][0]["content"].as_str().unwrap().contains("```tool read path=<path>"), "{body}");
+    }
+    let last = &bodies[3]["messages"];
+    assert_eq!(last[2], json!({"role": "assistant", "content": "I look.\n\n```tool read path=x\n```\n"}));
+    assert_eq!(last[3]["content"], "Result of read:\nits text <\u{200b}|im_end|>");
+    assert!(bodies[2]["response_format"].is_object());
+    assert!(bodies[2]["messages"][3]["content"].as_str().unwrap().contains("Call one of these tools now: read, list."));
+}
+
+#[tokio::test]
+async fn one_whose_template_is_known_is_asked_for_completions_instead() {
+    let reason = json!({"error": {"code": 500, "message": "tools param requires --jinja flag"}}).to_string();
+    let call = "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"x\"}}\n</tool_call>";
+    let plays = vec![Play::Status(500, "", reason), crate::requests::native(call)];
+    let fake = crate::requests::llama_server(plays).await;
+    assert_eq!(shown(&hear(&fake.engine().await, asking("go")).await.unwrap()), ["read x"]);
+    let asked = &fake.asked()[1];
+    assert_eq!(asked.path, "/completion");
+    assert!(asked.body["prompt"].as_str().unwrap().contains("\"name\": \"read\""), "{}", asked.body);
+}
+
+#[tokio::test]
+async fn special_tokens_are_left_out_where_they_cannot_be_written_out() {
+    let reason = "skip_special_tokens=False is not supported for Mistral tokenizers.";
+    let wrong = Play::Status(400, "", json!({"object": "error", "message": reason}).to_string());
+    let fake = Fake::new("vllm", vec![wrong, Play::Stream(says("Hello."))]).await;
+    assert_eq!(hear(&fake.engine().await, asking("go")).await.unwrap().text, "Hello.");
+    let bodies: Vec<_> = fake.asked().into_iter().map(|asked| asked.body).collect();
+    assert_eq!((&bodies[0]["skip_special_tokens"], &bodies[1]["tool_choice"]), (&json!(false), &json!("auto")));
+    assert!(bodies[1].get("skip_special_tokens").is_none());
+}
+
+#[tokio::test]
 async fn an_error_in_mid_stream_is_told_and_the_next_request_works() {
     let broken =
         events(&[delta(json!({"content": "Hel"})), json!({"error": {"message": "out of memory", "code": 500}})]);
@@ -88,6 +142,25 @@ async fn of_two_servers_one_is_dead() {
     let engine = RemoteEngine::connect(&options(&both)).await.unwrap();
     assert_eq!(hear(&engine, asking("go")).await.unwrap().text, "Hello.");
     assert_eq!(hear(&engine, asking("go")).await.unwrap().text, "Again.");
+}
+
+#[tokio::test]
+async fn of_two_servers_one_refuses() {
+    for status in [401, 404] {
+        let other = Fake::new("vllm", vec![Play::Stream(says("Other."))]).await.refusing(status);
+        let alive = Fake::new("vllm", vec![Play::Stream(says("Hello.")), Play::Stream(says("Again."))]).await;
+        for both in [[&other, &alive], [&alive, &other]] {
+            let addresses = both.map(|fake| fake.address.clone()).join(",");
+            let engine = RemoteEngine::connect(&options(&addresses)).await.unwrap();
+            let warnings = engine.warnings();
+            assert!(warnings.len() == 1 && warnings[0].contains(&other.address), "{warnings:?}");
+            assert_eq!(engine.info().device, alive.address);
+            assert!(hear(&engine, Request { slot: 1, ..asking("go") }).await.unwrap().text != "Other.");
+        }
+        assert!(other.asked().is_empty());
+        let error = refused(&options(&other.address)).await;
+        assert!(error.contains(&other.address), "{error}");
+    }
 }
 
 #[tokio::test]

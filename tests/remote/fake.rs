@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Play {
     /// A status, headers, and a whole body.
     Status(u16, &'static str, String),
+    /// The beginning of a body, and then nothing more until the client goes away.
+    Half(String),
     /// An event stream in these pieces, each sent by itself; then the end of the answer.
     Stream(Vec<Vec<u8>>),
     /// The same, and then the connection breaks.
@@ -41,6 +43,8 @@ struct State {
     left: usize,
     /// Answers to questions about the server, by path.
     facts: Vec<(String, Value)>,
+    /// The status that every question is refused with.
+    refuses: Option<u16>,
 }
 
 /// A server on this machine; it ends when it is dropped.
@@ -78,6 +82,18 @@ impl Fake {
     /// Answers a question about the server.
     pub fn fact(self, path: &str, answer: Value) -> Self {
         lock(&self.state).facts.push((path.to_owned(), answer));
+        self
+    }
+
+    /// Calls its model so.
+    pub fn serving(self, owned_by: &str, model: &str) -> Self {
+        let card = json!({"id": model, "object": "model", "owned_by": owned_by, "max_model_len": 8192});
+        self.fact("/v1/models", json!({"object": "list", "data": [card]}))
+    }
+
+    /// Refuses every question about itself.
+    pub fn refusing(self, status: u16) -> Self {
+        lock(&self.state).refuses = Some(status);
         self
     }
 
@@ -124,7 +140,9 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     while let Ok(Some(asked)) = request(&mut stream).await {
         let fact =
             lock(&state).facts.iter().rev().find(|(path, _)| *path == asked.path).map(|(_, fact)| fact.to_string());
+        let refuses = lock(&state).refuses;
         let play = match fact {
+            _ if refuses.is_some() => Play::Status(refuses.unwrap_or_default(), "", "{}".into()),
             Some(fact) => Play::Status(200, "", fact),
             None if !asked.path.ends_with("/completion") && !asked.path.ends_with("/completions") => {
                 Play::Status(404, "", "{}".into())
@@ -175,6 +193,11 @@ async fn play_out(stream: &mut TcpStream, play: Play, state: &Mutex<State>) -> O
             );
             return stream.write_all(format!("{head}{body}").as_bytes()).await.ok();
         }
+        Play::Half(body) => {
+            let head = "HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n";
+            stream.write_all(format!("{head}{body}").as_bytes()).await.ok()?;
+            return hang(stream, state).await;
+        }
         Play::Stream(pieces) => (pieces, End::Whole),
         Play::Break(pieces) => (pieces, End::Broken),
         Play::Hang(pieces) => (pieces, End::Hanging),
@@ -195,14 +218,16 @@ async fn play_out(stream: &mut TcpStream, play: Play, state: &Mutex<State>) -> O
     match end {
         End::Whole => stream.write_all(b"0\r\n\r\n").await.ok(),
         End::Broken => None,
-        End::Hanging => {
-            let mut rest = [0];
-            // The client says nothing more: what is read is its end.
-            let _ = stream.read(&mut rest).await;
-            lock(state).left += 1;
-            None
-        }
+        End::Hanging => hang(stream, state).await,
     }
+}
+
+async fn hang(stream: &mut TcpStream, state: &Mutex<State>) -> Option<()> {
+    let mut rest = [0];
+    // The client says nothing more: what is read is its end.
+    let _ = stream.read(&mut rest).await;
+    lock(state).left += 1;
+    None
 }
 
 enum End {
@@ -237,6 +262,12 @@ pub fn usage() -> Vec<Vec<u8>> {
 pub fn says(text: &str) -> Vec<Vec<u8>> {
     let start = delta(json!({"role": "assistant", "content": ""}));
     [events(&[start, delta(json!({"content": text})), finish("stop")]), usage()].concat()
+}
+
+/// A whole chat that says these one after the other.
+pub fn says_in(pieces: &[&str]) -> Vec<Vec<u8>> {
+    let texts: Vec<Value> = pieces.iter().map(|text| delta(json!({"content": text}))).collect();
+    [events(&texts), events(&[finish("stop")]), usage()].concat()
 }
 
 /// Tools to call.

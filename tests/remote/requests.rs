@@ -12,8 +12,19 @@ const TEMPLATE: &str = "{% if tools %}<|im_start|>system\n{% for t in tools %}{{
 
 /// A llama-server, which tells its template.
 pub async fn llama_server(plays: Vec<Play>) -> Fake {
+    llama_server_with(TEMPLATE, plays).await
+}
+
+/// One whose model thinks: its template begins the reasoning.
+pub async fn thinking_llama_server(plays: Vec<Play>) -> Fake {
+    let template = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}");
+    assert_ne!(template, TEMPLATE);
+    llama_server_with(&template, plays).await
+}
+
+async fn llama_server_with(template: &str, plays: Vec<Play>) -> Fake {
     let props = json!({
-        "default_generation_settings": {"n_ctx": 4096}, "total_slots": 1, "chat_template": TEMPLATE,
+        "default_generation_settings": {"n_ctx": 4096}, "total_slots": 1, "chat_template": template,
         "bos_token": "", "eos_token": "<|im_end|>", "build_info": "b1-test",
     });
     let fake = Fake::new("llamacpp", plays).await;
@@ -26,7 +37,7 @@ pub async fn completing(fake: &Fake) -> RemoteEngine {
     RemoteEngine::connect(&options).await.unwrap()
 }
 
-fn native(text: &str) -> Play {
+pub fn native(text: &str) -> Play {
     Play::Stream(crate::fake::events(&[
         json!({"content": text, "stop": false}),
         json!({"content": "", "stop": true, "stop_type": "eos", "stopping_word": ""}),
@@ -131,6 +142,40 @@ async fn sampling_is_said_in_the_servers_words() {
     assert_eq!((&vllm["top_k"], vllm["repetition_penalty"].is_number()), (&json!(40), true));
     let other = sent("somebody", request()).await;
     assert!(other.get("top_k").is_none() && other["top_p"].is_number());
+}
+
+#[tokio::test]
+async fn special_tokens_are_written_out_where_they_may_be_marks() {
+    for owner in ["vllm", "sglang"] {
+        assert_eq!(sent(owner, asking("go")).await["skip_special_tokens"], false, "{owner}");
+        let stopping = Request { stop: vec!["\n```".into()], ..asking("go") };
+        assert!(sent(owner, stopping).await.get("skip_special_tokens").is_none(), "{owner}");
+    }
+    assert!(sent("somebody", asking("go")).await.get("skip_special_tokens").is_none());
+}
+
+#[tokio::test]
+async fn a_prompt_begins_with_one_token_for_that_whoever_writes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = json!({"choices": [{"text": "a", "finish_reason": "stop"}]});
+    for (beginning, added) in [("", true), ("{{ bos_token }}", true), ("<s>", false), ("[gMASK]<sop>", false)] {
+        let path = folder.path().join("chat_template.jinja");
+        std::fs::write(&path, format!("{beginning}{TEMPLATE}")).unwrap();
+        let fake = Fake::new("vllm", vec![Play::Stream(crate::fake::events(std::slice::from_ref(&text)))]).await;
+        let api = Some(Api::Completions);
+        let engine = RemoteEngine::connect(&Options { api, template: Some(path), ..options(&fake.address) }).await;
+        hear(&engine.unwrap(), Request { max_tokens: Some(8), ..asking("go") }).await.unwrap();
+        let asked = &fake.asked()[0];
+        assert_eq!((asked.path.as_str(), &asked.body["add_special_tokens"]), ("/v1/completions", &json!(added)));
+    }
+}
+
+#[tokio::test]
+async fn a_template_with_a_form_that_no_file_knows_is_read_by_its_marks() {
+    let template = TEMPLATE.replace("<tool_call>\n{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>", "<|do|>{{ c.function.name }}<|with|>{{ c.function.arguments | tojson }}<|done|>");
+    let call = "<|do|>read<|with|>{\"path\": \"x\"}<|done|>";
+    let fake = llama_server_with(&template, vec![Play::Stream(says(call))]).await;
+    assert_eq!(shown(&hear(&fake.engine().await, asking("go")).await.unwrap()), ["read x"]);
 }
 
 #[tokio::test]

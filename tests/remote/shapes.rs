@@ -3,7 +3,7 @@
 use moru::engine::Stop;
 use serde_json::{Value, json};
 
-use crate::fake::{Fake, Heard, Play, asking, delta, events, finish, hear, says, shown, usage};
+use crate::fake::{Fake, Heard, Play, asking, delta, events, finish, hear, says, says_in, shown, usage};
 
 /// What comes of an answer in these pieces.
 async fn heard(pieces: Vec<Vec<u8>>) -> Heard {
@@ -83,6 +83,76 @@ async fn reasoning_is_no_answer_whoever_takes_it_apart() {
     }
     let heard = heard(says("<think>hm</think>Yes.")).await;
     assert_eq!((heard.reasoning.as_str(), heard.text.as_str()), ("hm", "Yes."));
+}
+
+/// Reasoning and text of the answers to as many requests.
+async fn thoughts(fake: &Fake, requests: usize) -> Vec<(String, String)> {
+    let engine = fake.engine().await;
+    let mut thoughts = Vec::new();
+    for _ in 0..requests {
+        let heard = hear(&engine, asking("go")).await.unwrap();
+        thoughts.push((heard.reasoning, heard.text));
+    }
+    thoughts
+}
+
+fn thought(reasoning: &str, text: &str) -> (String, String) {
+    (reasoning.into(), text.into())
+}
+
+#[tokio::test]
+async fn reasoning_that_the_template_begins() {
+    let left = || Play::Stream(says_in(&["hm", " hm</th", "ink>\n\nYes."]));
+    let fake = crate::requests::thinking_llama_server(vec![left(), left()]).await;
+    assert_eq!(thoughts(&fake, 2).await, vec![thought("hm hm", "\n\nYes."); 2]);
+    // A server that takes it apart leaves nothing of it in the text, the next time not even a thought.
+    let parts = [delta(json!({"reasoning_content": "hm"})), delta(json!({"content": "Yes."})), finish("stop")];
+    let apart = Play::Stream([events(&parts), usage()].concat());
+    let fake = crate::requests::thinking_llama_server(vec![apart, Play::Stream(says_in(&["Ye", "s."]))]).await;
+    assert_eq!(thoughts(&fake, 2).await, [thought("hm", "Yes."), thought("", "Yes.")]);
+    // Nor is an answer lost without one.
+    let plays = vec![Play::Stream(says("Yes.")), Play::Stream(says("No."))];
+    let fake = crate::requests::thinking_llama_server(plays).await;
+    assert_eq!(thoughts(&fake, 2).await, [thought("Yes.", "Yes."), thought("", "No.")]);
+}
+
+#[tokio::test]
+async fn reasoning_that_an_unknown_template_begins() {
+    let left = || Play::Stream(says_in(&["hm", "</think>", "Yes."]));
+    let fake = Fake::new("vllm", vec![left()]).await.serving("vllm", "Qwen/QwQ-32B");
+    assert_eq!(thoughts(&fake, 1).await, [thought("hm", "Yes.")]);
+    // A name that tells nothing: the first answer does.
+    let fake = Fake::new("vllm", vec![left(), left()]).await;
+    assert_eq!(thoughts(&fake, 2).await, [thought("", "hm</think>Yes."), thought("hm", "Yes.")]);
+    let fake = Fake::new("vllm", vec![Play::Stream(says("hm</think>Yes."))]).await;
+    assert_eq!(thoughts(&fake, 1).await, [thought("hm", "Yes.")]);
+}
+
+#[tokio::test]
+async fn calls_that_the_server_left_in_the_form_of_the_models_family() {
+    let glm = "<tool_call>read\n<arg_key>path</arg_key>\n<arg_value>x</arg_value>\n</tool_call>";
+    let qwen = "<tool_call>\n<function=read>\n<parameter=path>\nx\n</parameter>\n</function>\n</tool_call>";
+    let minimax = "<minimax:tool_call>\n<invoke name=\"read\">\n<parameter name=\"path\">x</parameter>\n</invoke>\n</minimax:tool_call>";
+    let kimi = "<|tool_calls_section_begin|><|tool_call_begin|>functions.read:0<|tool_call_argument_begin|>{\"path\": \"x\"}<|tool_call_end|><|tool_calls_section_end|><|im_end|>";
+    let hermes = "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"x\"}}\n</tool_call>";
+    for (model, call) in [
+        ("zai-org/GLM-4.6", glm),
+        ("Qwen/Qwen3-Coder-480B-A35B-Instruct", qwen),
+        ("MiniMaxAI/MiniMax-M2", minimax),
+        ("moonshotai/Kimi-K2-Instruct", kimi),
+        ("zai-org/GLM-4.6", hermes),
+    ] {
+        let text = format!("I look.\n{call}");
+        let fake = Fake::new("vllm", vec![Play::Stream(says(&text))]).await.serving("vllm", model);
+        let heard = hear(&fake.engine().await, asking("go")).await.unwrap();
+        assert_eq!(shown(&heard), ["read x"], "{model}: {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_turn_is_no_text() {
+    let fake = Fake::new("vllm", vec![Play::Stream(says_in(&["Yes.", "<|im_", "end|>"]))]).await;
+    assert_eq!(hear(&fake.engine().await, asking("go")).await.unwrap().text, "Yes.");
 }
 
 #[tokio::test]

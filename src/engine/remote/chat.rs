@@ -6,40 +6,46 @@ use serde_json::{Map, Value, json};
 use super::output::{Beginning, Output, Plain};
 use super::plan::{Extra, Plan, Planner, harmless};
 use super::server::{Kind, Prefill};
-use super::structure;
+use super::{structure, thought};
 use crate::dialect::{Message, Role, ToolSpec, template};
-use crate::engine::{Constraint, Request};
+use crate::engine::{Constraint, EngineError, Request};
 
 /// The plan for a chat.
-pub(super) fn plan(planner: &Planner, request: &Request) -> Plan {
-    let mut chat = Chat { planner, request, body: Map::new(), uses: Vec::new() };
-    let mut messages = messages(planner.server.kind, &request.messages);
+///
+/// # Errors
+/// The conversation is too large for the calls in it to be written out.
+pub(super) fn plan(planner: &Planner, request: &Request) -> Result<Plan, EngineError> {
+    let taught = planner.refused.has(Extra::Listed);
+    let mut chat = Chat { planner, request, taught, body: Map::new(), uses: Vec::new() };
+    let mut messages = chat.messages()?;
     let beginning = chat.beginning(&mut messages);
     chat.tools(&mut messages);
     let choices = chat.one_of(&mut messages);
     let plain = !request.prefix.is_empty() || !choices.is_empty();
     let mut output = match plain {
         true => Output::new(Box::new(Plain), &[]),
-        false => Output::new(planner.reader.parser(&request.tools), &request.tools),
+        false => chat.reading(),
     };
     if let Constraint::MustCall(specs) = &request.constraint {
         output = output.only(specs);
     }
     let bytes = chat.bytes(&messages);
     chat.head(messages);
-    Plan {
+    Ok(Plan {
         bytes,
         path: "/v1/chat/completions",
         body: Value::Object(chat.body),
         uses: chat.uses,
         output: output.beginning(beginning).stop(&request.stop).one_of(&choices),
         one_call: !plain,
-    }
+    })
 }
 
 struct Chat<'a> {
     planner: &'a Planner,
     request: &'a Request,
+    /// The server takes no tools, so the prompt teaches them.
+    taught: bool,
     body: Map<String, Value>,
     uses: Vec<Extra>,
 }
@@ -55,6 +61,34 @@ impl Chat<'_> {
         let calls = |message: &Value| message.get("tool_calls").map_or(0, |calls| calls.to_string().len());
         let tools = self.body.get("tools").map_or(0, |tools| tools.to_string().len());
         messages.iter().map(|message| text(message) + calls(message)).sum::<usize>() + tools
+    }
+
+    fn messages(&self) -> Result<Vec<Value>, EngineError> {
+        let (kind, request) = (self.planner.server.kind, self.request);
+        if !self.taught {
+            return Ok(messages(kind, &request.messages));
+        }
+        let taught = self.planner.taught.messages(&request.messages, &request.tools);
+        Ok(messages(kind, &taught.map_err(|e| EngineError::Prompt(e.to_string()))?))
+    }
+
+    /// Reads what the server leaves in the text: calls, reasoning, and with them special tokens, which it is told to write out.
+    fn reading(&mut self) -> Output {
+        let (planner, request) = (self.planner, self.request);
+        let reader = if self.taught { &*planner.taught.reader } else { &*planner.reader };
+        let inside = planner.begins_inside(reader, request);
+        let (parser, thought) = thought::reading(reader, &request.tools, inside);
+        let output = Output::new(parser, &request.tools).thinking(thought);
+        // A stop text that is to be part of the answer would bring the end of the turn along.
+        if !planner.server.writes_special() || planner.refused.has(Extra::Special) || !request.stop.is_empty() {
+            return output;
+        }
+        self.set("skip_special_tokens", false);
+        if planner.server.kind == Kind::Vllm {
+            self.set("spaces_between_special_tokens", false);
+        }
+        self.uses.push(Extra::Special);
+        output.with_turn()
     }
 
     /// What every request has.
@@ -85,6 +119,10 @@ impl Chat<'_> {
             self.set("cache_prompt", true);
             self.set("return_progress", true);
         }
+        // The dearest comes last: without them the model's own form is lost.
+        if self.body.contains_key("tools") {
+            self.uses.push(Extra::Listed);
+        }
     }
 
     /// Tools, always the same ones in the same order: they stand in the prompt's prefix. How they may be called is said beside
@@ -93,6 +131,9 @@ impl Chat<'_> {
         let (refused, request) = (&self.planner.refused, self.request);
         if request.tools.is_empty() {
             return;
+        }
+        if self.taught {
+            return self.demand(messages);
         }
         self.set("tools", request.tools.iter().map(template::tool).collect::<Vec<_>>());
         self.set("parallel_tool_calls", false);
@@ -104,7 +145,7 @@ impl Chat<'_> {
                 required(self.planner.server.kind, specs)
             }
             Constraint::MustCall(specs) => {
-                ask(messages, &format!("Call one of these tools now: {}.", names(specs).join(", ")));
+                ask(messages, &demanded(specs));
                 json!("auto")
             }
             Constraint::Free | Constraint::Call(_) => json!("auto"),
@@ -113,6 +154,21 @@ impl Chat<'_> {
             self.uses.push(Extra::Tools);
         }
         self.set("tool_choice", choice);
+    }
+
+    /// Demands a call that was taught: by a schema, in words where the server takes none.
+    fn demand(&mut self, messages: &mut [Value]) {
+        let Constraint::MustCall(specs) = &self.request.constraint else { return };
+        if !self.request.prefix.is_empty() {
+            return;
+        }
+        let mut sentence = demanded(specs);
+        if !self.planner.refused.has(Extra::Structure) {
+            sentence.push_str(" Write it as JSON and nothing else: {\"name\": \u{2026}, \"arguments\": {\u{2026}}}");
+            structure::json_schema(self.planner.server.structure(), structure::call(specs), &mut self.body);
+            self.uses.push(Extra::Structure);
+        }
+        ask(messages, &sentence);
     }
 
     /// Puts the answer's beginning into the model's mouth, or asks for it.
@@ -153,6 +209,10 @@ fn names(specs: &[ToolSpec]) -> Vec<&str> {
     let mut names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
     names.dedup();
     names
+}
+
+fn demanded(specs: &[ToolSpec]) -> String {
+    format!("Call one of these tools now: {}.", names(specs).join(", "))
 }
 
 fn required(kind: Kind, specs: &[ToolSpec]) -> Value {

@@ -143,6 +143,7 @@ impl Answer<'_> {
         let stop = self.follow(response, &mut heard, start).await?;
         let (rest, stop) = heard.plan.output.finish(stop);
         self.pass_on(rest);
+        self.shared.planner.learn(&heard.plan.output);
         Ok(self.usage(&heard, stop, start))
     }
 
@@ -151,7 +152,11 @@ impl Answer<'_> {
         let endpoint = self.lease.endpoint.clone();
         let is_json = |value: &HeaderValue| value.to_str().is_ok_and(|kind| kind.starts_with("application/json"));
         if response.headers().get(CONTENT_TYPE).is_some_and(is_json) {
-            let event = response.json().await.map_err(|e| died(&endpoint, cause(&e)))?;
+            let body = tokio::select! {
+                () = self.cancel.cancelled() => return Ok(Stop::Cancelled),
+                body = response.json() => body,
+            };
+            let event = body.map_err(|e| died(&endpoint, cause(&e)))?;
             let complete = self.take(&event, heard, start)?;
             return Ok(complete.or(heard.stop).unwrap_or(Stop::End));
         }

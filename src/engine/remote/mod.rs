@@ -12,6 +12,7 @@ mod chunk;
 mod count;
 mod endpoint;
 mod error;
+mod family;
 mod generate;
 mod output;
 mod plan;
@@ -20,13 +21,18 @@ mod probe;
 mod raw;
 mod server;
 mod structure;
+mod taught;
+mod thought;
+mod turn;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
@@ -37,8 +43,9 @@ use self::count::Counter;
 use self::endpoint::{Endpoint, Failure, Next};
 use self::plan::{Plan, Planner, Refused};
 use self::pool::Pool;
+use self::taught::Taught;
 use super::{Delta, Engine, EngineError, ModelInfo, Request};
-use crate::dialect::{self, Message, RenderOptions, Thinking, ToolSpec};
+use crate::dialect::{self, Dialect, Message, RenderOptions, Thinking, ToolSpec};
 
 pub use endpoint::{Key, Reach};
 pub use error::RemoteError;
@@ -53,12 +60,14 @@ const MESSAGE: usize = 8;
 const MARGIN: usize = 64;
 /// The form that is taught by the prompt.
 const TAUGHT: &str = "fenced";
-/// The form that calls have in JSON: those that a schema held, and those that a server leaves in the text where nothing better
-/// is known.
+/// The form that calls have in JSON: those that a schema held, and those that a server leaves in the text where neither the
+/// template nor the model's name tells a better one.
 const COMMON: &str = "hermes";
 /// How often a server that is still loading its model is asked again, and how long is waited in between.
 const LOADING: u32 = 60;
 const LOADING_WAIT: Duration = Duration::from_secs(1);
+/// How long the other servers are asked whether they would serve too.
+const OTHERS: Duration = Duration::from_secs(3);
 
 /// Which way to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +107,8 @@ pub struct Options {
 pub struct RemoteEngine {
     info: ModelInfo,
     shared: Arc<Shared>,
+    /// Why some of the servers are left out.
+    left_out: Vec<RemoteError>,
 }
 
 /// What the generations share.
@@ -113,16 +124,21 @@ struct Shared {
 
 impl RemoteEngine {
     /// Asks the servers what they are. One that is still loading its model is waited for; one that is dead does not matter as
-    /// long as another answers.
+    /// long as another answers, and one that refuses is left out.
     ///
     /// # Errors
     /// An address is wrong or out of reach, no server answers, the key is refused, or the model is not there.
     pub async fn connect(options: &Options) -> Result<Self, RemoteError> {
         let endpoints = endpoints(options)?;
-        let (server, first) = survey(&endpoints, options.model.as_deref()).await?;
+        let Survey { server, first, refusing } = survey(&endpoints, options.model.as_deref()).await?;
         let template = template(options, &server)?;
-        let place = endpoints[first].place();
-        let (planner, form) = planner(options, server, template, place)?;
+        let first = &endpoints[first];
+        let (planner, form) = planner(options, server, template, first.place())?;
+        let counter = Counter::new(&planner.server, first.anew()?)?;
+        let refuses = |index: usize| refusing.iter().any(|(refusing, _)| *refusing == index);
+        let endpoints: Vec<_> = endpoints.into_iter().enumerate().filter(|(index, _)| !refuses(*index)).collect();
+        let endpoints: Vec<_> = endpoints.into_iter().map(|(_, endpoint)| Arc::new(endpoint)).collect();
+        let left_out = refusing.into_iter().map(|(_, error)| error).collect();
         let server = &planner.server;
         let told = server.context.unwrap_or(CONTEXT);
         let context =
@@ -138,10 +154,9 @@ impl RemoteEngine {
             infill: false,
             sampling: None,
         };
-        let counter = Counter::new(server, endpoints[first].anew()?)?;
-        let endpoints = endpoints.into_iter().map(Arc::new).collect();
         let session = format!("moru-{:016x}", fresh_number());
-        Ok(Self { info, shared: Arc::new(Shared { pool: Pool::new(endpoints), planner, counter, context, session }) })
+        let shared = Arc::new(Shared { pool: Pool::new(endpoints), planner, counter, context, session });
+        Ok(Self { info, shared, left_out })
     }
 
     /// What the server told of itself.
@@ -156,7 +171,8 @@ impl RemoteEngine {
 
     /// What the user should know before the first request.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let left_out = self.left_out.iter().map(|error| format!("{error}; until then the other servers do its work"));
+        let mut warnings: Vec<String> = left_out.collect();
         for endpoint in self.shared.pool.endpoints().iter().filter(|endpoint| endpoint.exposes_key()) {
             warnings.push(format!("the API key goes to {} unencrypted; use https", endpoint.place()));
         }
@@ -224,30 +240,61 @@ fn endpoints(options: &Options) -> Result<Vec<Endpoint>, RemoteError> {
     urls.into_iter().map(|url| Endpoint::new(url, options.key.clone(), options.idle)).collect()
 }
 
-/// The facts of the first server that tells them, and its index.
-async fn survey(endpoints: &[Endpoint], model: Option<&str>) -> Result<(Server, usize), RemoteError> {
+/// What asking the servers brought.
+struct Survey {
+    /// The facts of the first one that tells them, and its index.
+    server: Server,
+    first: usize,
+    /// Those that cannot be used, by their index, and why.
+    refusing: Vec<(usize, RemoteError)>,
+}
+
+async fn survey(endpoints: &[Endpoint], model: Option<&str>) -> Result<Survey, RemoteError> {
     let mut patience = LOADING;
     loop {
-        let mut first = None;
+        let mut refusing = Vec::new();
+        let mut reason = None;
         let mut loads = false;
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            match Server::survey(endpoint, model).await {
-                Ok(server) => return Ok((server, index)),
-                Err(Failure { error, next: Next::Nothing }) => return Err(error),
-                Err(Failure { error, next }) => {
-                    tracing::warn!(%error, "server");
-                    endpoint.failed();
-                    loads |= matches!(next, Next::Later(_));
-                    first = first.or(Some(error));
+        for (first, endpoint) in endpoints.iter().enumerate() {
+            let Failure { error, next } = match Server::survey(endpoint, model).await {
+                Ok(server) => {
+                    refusing.extend(refusing_from(first + 1, endpoints, model).await);
+                    return Ok(Survey { server, first, refusing });
                 }
+                Err(failure) => failure,
+            };
+            tracing::warn!(%error, "server");
+            endpoint.failed();
+            loads |= matches!(next, Next::Later(_));
+            if next == Next::Nothing {
+                refusing.push((first, error.clone()));
             }
+            reason = reason.or(Some(error));
         }
-        match first {
+        match reason {
             Some(_) if loads && patience > 0 => patience -= 1,
-            first => return Err(first.unwrap_or_else(|| RemoteError::Address(String::new()))),
+            reason => return Err(reason.unwrap_or_else(|| RemoteError::Address(String::new()))),
         }
         tokio::time::sleep(LOADING_WAIT).await;
     }
+}
+
+/// Those of the servers from `start` on that cannot be used. One that does not answer at once may do so later.
+async fn refusing_from(start: usize, endpoints: &[Endpoint], model: Option<&str>) -> Vec<(usize, RemoteError)> {
+    let ask = |(index, endpoint)| async move {
+        match tokio::time::timeout(OTHERS, Server::survey(endpoint, model)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(Failure { error, next: Next::Nothing })) => {
+                tracing::warn!(%error, "server");
+                Some((index, error))
+            }
+            Ok(Err(_)) | Err(_) => {
+                Endpoint::failed(endpoint);
+                None
+            }
+        }
+    };
+    join_all(endpoints.iter().enumerate().skip(start).map(ask)).await.into_iter().flatten().collect()
 }
 
 /// The chat template: the user's file, or what the server tells.
@@ -272,16 +319,9 @@ fn planner(
     let parameters = server.parameters.unwrap_or(u64::MAX);
     let suited = (options.suits)(server.architecture.as_deref().unwrap_or_default(), parameters);
     let chosen = options.dialect.clone().or(suited);
-    let api = match (options.api, &template) {
-        (Some(Api::Completions), _) if server.raw().is_none() => return Err(RemoteError::NoCompletions(place)),
-        (Some(Api::Completions), None) => return Err(RemoteError::NoTemplate(place)),
-        (Some(api), _) => api,
-        (None, Some(_)) if server.raw().is_some() && chosen.is_some() => Api::Completions,
-        (None, _) => Api::Chat,
-    };
+    let api = way(options, &server, template.is_some(), chosen.is_some(), place)?;
     let text = template.as_deref().unwrap_or_default();
-    let read_as = options.dialect.as_deref().or(own.as_deref().map(|own| own.name())).unwrap_or(COMMON);
-    let reader = dialect::for_template(text, Some(read_as)).map_err(broken)?;
+    let reader = reader(options, &server, text, own.is_some()).map_err(broken)?;
     let json = dialect::for_template(text, Some(COMMON)).map_err(broken)?;
     let (dialect, same_prompt, form) = match api {
         Api::Chat => {
@@ -294,26 +334,63 @@ fn planner(
             (Some(dialect), false, form)
         }
     };
-    let render = RenderOptions {
+    let thinks = template.is_some() || (family::thinks(&server) && options.thinking != Some(Thinking::Off));
+    let planner = Planner {
+        taught: Taught::new(text).map_err(broken)?,
+        template_known: template.is_some(),
+        begins_inside: AtomicBool::new(thinks),
+        render: rendering(options, &server),
+        thinking: options.thinking,
+        refused: Refused::default(),
+        server,
+        api,
+        dialect,
+        same_prompt,
+        reader,
+        json,
+    };
+    Ok((planner, form))
+}
+
+/// Which way the requests go, by what the user chose, and by whether a template is known and a form chosen.
+fn way(
+    options: &Options,
+    server: &Server,
+    has_template: bool,
+    has_form: bool,
+    place: String,
+) -> Result<Api, RemoteError> {
+    match options.api {
+        Some(Api::Completions) if server.raw().is_none() => Err(RemoteError::NoCompletions(place)),
+        Some(Api::Completions) if !has_template => Err(RemoteError::NoTemplate(place)),
+        Some(api) => Ok(api),
+        None if has_template && has_form && server.raw().is_some() => Ok(Api::Completions),
+        None => Ok(Api::Chat),
+    }
+}
+
+/// Who reads what a chat leaves in the text: the form that the user chose, the template's own, or the family's.
+fn reader(
+    options: &Options,
+    server: &Server,
+    template: &str,
+    has_own: bool,
+) -> Result<Box<dyn Dialect>, dialect::DialectError> {
+    let form = match (&options.dialect, has_own) {
+        (Some(chosen), _) => Some(chosen.as_str()),
+        (None, true) => None,
+        (None, false) => Some(family::form(server).unwrap_or(COMMON)),
+    };
+    dialect::for_template(template, form)
+}
+
+fn rendering(options: &Options, server: &Server) -> RenderOptions {
+    RenderOptions {
         bos_token: server.bos_token.clone(),
         eos_token: server.eos_token.clone(),
         now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
         ..Thinking::options(options.thinking)
-    };
-    Ok((
-        Planner {
-            server,
-            api,
-            dialect,
-            same_prompt,
-            reader,
-            json,
-            render,
-            thinking: options.thinking,
-            refused: Refused::default(),
-        },
-        form,
-    ))
+    }
 }
 
 /// A number that no other run has: what the standard library seeds its hash tables with.

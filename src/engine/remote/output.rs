@@ -3,6 +3,8 @@
 
 use super::calls::Calls;
 use super::chunk::Chunk;
+use super::thought::Thought;
+use super::turn::Turn;
 use crate::dialect::{Parsed, Parser, ToolSpec};
 use crate::engine::local::output::is_loop;
 use crate::engine::{Delta, Stop};
@@ -24,6 +26,10 @@ pub(super) enum Beginning {
 /// Reads one answer.
 pub(super) struct Output {
     parser: Box<dyn Parser>,
+    /// Whether the text begins inside of reasoning, where that is not certain.
+    thought: Option<Thought>,
+    /// Takes off the token that ends the turn, where the server writes it out.
+    turn: Option<Turn>,
     calls: Calls,
     tools: Vec<ToolSpec>,
     beginning: Beginning,
@@ -39,6 +45,8 @@ pub(super) struct Output {
     /// Each event's text as a number, to tell loops by.
     events: Vec<i32>,
     logprobs: (f64, usize),
+    /// There was something else than reasoning.
+    answered: bool,
     ended: Option<Stop>,
 }
 
@@ -47,6 +55,8 @@ impl Output {
     pub fn new(parser: Box<dyn Parser>, tools: &[ToolSpec]) -> Self {
         Self {
             parser,
+            thought: None,
+            turn: None,
             calls: Calls::default(),
             tools: tools.to_vec(),
             beginning: Beginning::Past,
@@ -57,6 +67,7 @@ impl Output {
             tail: String::new(),
             events: Vec::new(),
             logprobs: (0.0, 0),
+            answered: false,
             ended: None,
         }
     }
@@ -64,6 +75,16 @@ impl Output {
     /// The answer begins so.
     pub fn beginning(self, beginning: Beginning) -> Self {
         Self { beginning, ..self }
+    }
+
+    /// It may have begun inside of reasoning.
+    pub fn thinking(self, thought: Option<Thought>) -> Self {
+        Self { thought, ..self }
+    }
+
+    /// The token that ends the turn may stand behind it.
+    pub fn with_turn(self) -> Self {
+        Self { turn: Some(Turn::default()), ..self }
     }
 
     /// The answer ends behind the first of these.
@@ -100,6 +121,11 @@ impl Output {
         self.events.len()
     }
 
+    /// Whether it began inside of reasoning, if it showed that.
+    pub fn began_inside(&self) -> Option<bool> {
+        self.thought.as_ref().and_then(Thought::found)
+    }
+
     /// The mean of the log-probabilities seen.
     pub fn mean_logprob(&self) -> Option<f64> {
         let (sum, count) = self.logprobs;
@@ -116,10 +142,18 @@ impl Output {
         self.logprobs.1 += chunk.logprobs.len();
         self.watch_for_loop(chunk);
         if !chunk.reasoning.is_empty() {
+            if let Some(parser) = self.thought.as_mut().and_then(Thought::apart) {
+                self.parser = parser;
+            }
             deltas.push(Delta::Reasoning(std::mem::take(&mut chunk.reasoning)));
         }
         let word = chunk.end.as_mut().and_then(|end| end.word.take()).unwrap_or_default();
-        self.text(&format!("{}{word}", chunk.text), &mut deltas);
+        let text = format!("{}{word}", chunk.text);
+        let text = match &mut self.turn {
+            Some(turn) => turn.push(&text),
+            None => text,
+        };
+        self.text(&text, &mut deltas);
         std::mem::take(&mut chunk.calls).into_iter().for_each(|part| self.calls.push(part));
         deltas
     }
@@ -127,6 +161,8 @@ impl Output {
     /// The server has nothing more to say; returns what was held back, and how the answer ended.
     pub fn finish(&mut self, stop: Stop) -> (Vec<Delta>, Stop) {
         let mut deltas = Vec::new();
+        let behind = self.turn.as_mut().map(Turn::finish).unwrap_or_default();
+        self.text(&behind, &mut deltas);
         if !matches!(self.beginning, Beginning::Past) {
             // The wanted beginning never came.
             self.beginning = Beginning::Past;
@@ -142,6 +178,10 @@ impl Output {
             parsed.extend(self.calls.finish(&self.tools));
         }
         self.publish(parsed, &mut deltas);
+        let complete = !self.answered && self.ended.is_none() && matches!(stop, Stop::End | Stop::Call);
+        if let Some(answer) = self.thought.as_mut().and_then(|thought| thought.finish(complete)) {
+            deltas.push(Delta::Text(answer));
+        }
         let stop = match (self.ended, stop) {
             (Some(own), _) => own,
             // A call was announced and none came.
@@ -173,6 +213,9 @@ impl Output {
     fn read(&mut self, text: &str, deltas: &mut Vec<Delta>) {
         let text = self.up_to_stop(text);
         if self.choices.is_empty() {
+            if let Some(parser) = self.thought.as_mut().and_then(|thought| thought.hear(text)) {
+                self.parser = parser;
+            }
             let parsed = self.parser.push(text);
             self.publish(parsed, deltas);
         } else {
@@ -207,6 +250,7 @@ impl Output {
                 Parsed::Call(call) => Delta::Call(call),
                 Parsed::Malformed { text, error } => Delta::Malformed { text, error },
             };
+            self.answered |= !matches!(delta, Delta::Reasoning(_));
             if matches!(delta, Delta::Call(_) | Delta::Malformed { .. }) {
                 self.ended = Some(Stop::Call);
             }

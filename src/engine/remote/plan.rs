@@ -1,12 +1,13 @@
 //! From a request of the session to one that a server takes. Which way it goes (chat or raw completion) and which of a server's
 //! extras it uses is settled here; what a server turns out to refuse is not asked of it again.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use serde_json::{Map, Value, json};
 
 use super::output::Output;
 use super::server::{Kind, Server};
+use super::taught::Taught;
 use super::{Api, RemoteError, chat, raw};
 use crate::dialect::{Dialect, Message, RenderOptions, Role, Thinking};
 use crate::engine::{Constraint, EngineError, Request};
@@ -39,6 +40,10 @@ pub(super) enum Extra {
     Logprobs = 16,
     /// How much to think.
     Thinking = 32,
+    /// Tools at all.
+    Listed = 64,
+    /// Special tokens written out (`skip_special_tokens`).
+    Special = 128,
 }
 
 /// What a server has refused so far.
@@ -65,16 +70,20 @@ impl Refused {
         }
         let named = |extra: &&Extra| {
             let words: &[&str] = match extra {
-                Extra::Tools => &["auto tool choice", "\"auto\"", "tool-call-parser", "tools param", "support tools"],
+                Extra::Tools => &["auto tool choice", "\"auto\"", "tool-call-parser"],
                 Extra::Required => &["required", "tool_choice"],
                 Extra::Structure => &["grammar", "schema", "structured", "guided", "response_format", "ebnf"],
                 Extra::Prefill => &["continue_final_message", "prefill", "last message", "generation_prompt"],
                 Extra::Logprobs => &["logprob"],
                 Extra::Thinking => &["reasoning_effort", "chat_template_kwargs", "enable_thinking"],
+                Extra::Listed => &["tools", "support tool", "function call"],
+                Extra::Special => &["special_tokens"],
             };
             words.iter().any(|word| reason.contains(word))
         };
-        let extra = *uses.iter().find(named).or_else(|| uses.first().filter(|_| surely))?;
+        // Whoever does not take this one says so.
+        let unnamed = || uses.iter().find(|extra| surely && **extra != Extra::Special);
+        let extra = *uses.iter().find(named).or_else(unnamed)?;
         tracing::warn!(?extra, reason, "the server refuses this; going on without");
         self.0.fetch_or(extra as u8, Ordering::Relaxed);
         Some(extra)
@@ -91,6 +100,13 @@ pub(super) struct Planner {
     pub same_prompt: bool,
     /// Reads the text of chat answers: a server without a parser for the model's form leaves calls and reasoning in it.
     pub reader: Box<dyn Dialect>,
+    /// Teaches calls where the server takes no tools.
+    pub taught: Taught,
+    /// The chat template is known.
+    pub template_known: bool,
+    /// Answers of a chat begin inside of reasoning where their prompt begins it, as far as is known by now: a server may take
+    /// the reasoning apart.
+    pub begins_inside: AtomicBool,
     /// Reads calls that a JSON schema held.
     pub json: Box<dyn Dialect>,
     pub render: RenderOptions,
@@ -107,15 +123,39 @@ impl Planner {
     pub fn plan(&self, request: &Request, left: impl Fn(&str) -> usize) -> Result<Plan, EngineError> {
         match self.dialect.as_deref().zip(self.server.raw()) {
             Some((dialect, way)) if self.goes_raw(request) => raw::plan(self, dialect, way, request, left),
-            _ => Ok(chat::plan(self, request)),
+            _ => chat::plan(self, request),
         }
     }
 
     /// A given beginning is exact in a raw completion only, and so is a demand: llama-server lets a model talk before the call
-    /// that `tool_choice` requires, and no server knows what the call is narrowed to.
+    /// that `tool_choice` requires, and no server knows what the call is narrowed to. Where a chat takes no tools, a completion
+    /// still has them in the model's own form.
     fn goes_raw(&self, request: &Request) -> bool {
         let exact = !request.prefix.is_empty() || matches!(request.constraint, Constraint::MustCall(_));
-        self.api == Api::Completions || (self.same_prompt && exact)
+        self.api == Api::Completions || (self.same_prompt && (exact || self.refused.has(Extra::Listed)))
+    }
+
+    /// Whether the answer to `request` in a chat goes on with reasoning that its prompt began, read by `reader`: as the
+    /// template has it where it is known.
+    pub fn begins_inside(&self, reader: &dyn Dialect, request: &Request) -> bool {
+        if !self.begins_inside.load(Ordering::Relaxed) || !self.template_known {
+            return self.begins_inside.load(Ordering::Relaxed);
+        }
+        let mut options = self.render.clone();
+        if self.refused.has(Extra::Thinking) {
+            // Then the server's template does not hear of it.
+            (options.enable_thinking, options.extra) = (None, Map::new());
+        }
+        let messages: Vec<Message> = request.messages.iter().map(harmless).collect();
+        let prompt = reader.render(&messages, &request.tools, &options);
+        prompt.is_ok_and(|prompt| !reader.end_of_thought(&prompt.text).is_empty())
+    }
+
+    /// Learns from an answer of a chat how the next one begins.
+    pub fn learn(&self, output: &Output) {
+        if let Some(inside) = output.began_inside() {
+            self.begins_inside.store(inside, Ordering::Relaxed);
+        }
     }
 
     /// The rendered prompt, without the token that the server puts before it.
@@ -259,6 +299,10 @@ mod tests {
         assert_eq!(refused.learn(&uses, &no("it exceeds the available context size")), None);
         let failed = |reason: &str| RemoteError::Busy { place: place(), status: 500, reason: reason.into() };
         assert_eq!(refused.learn(&uses, &failed("out of memory")), None);
-        assert_eq!(refused.learn(&[Extra::Tools], &failed("tools param requires --jinja flag")), Some(Extra::Tools));
+        let tools = [Extra::Tools, Extra::Special, Extra::Listed];
+        assert_eq!(refused.learn(&tools, &failed("tools param requires --jinja flag")), Some(Extra::Listed));
+        assert_eq!(refused.learn(&tools, &no("\"auto\" tool choice requires a parser")), Some(Extra::Tools));
+        assert_eq!(refused.learn(&tools[1..], &no("skip_special_tokens=False is not supported")), Some(Extra::Special));
+        assert_eq!(refused.learn(&[Extra::Special], &no("bad request")), None);
     }
 }

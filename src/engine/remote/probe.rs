@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::chunk::{self, Chunk};
 use super::endpoint::Endpoint;
-use super::plan::{Extra, Plan};
-use super::server::{Raw, Structure};
+use super::server::{Prefill, Raw, Structure};
 use super::{RemoteEngine, RemoteError, chat, structure};
 use crate::dialect::{Message, Parsed, Role, ToolSpec};
 use crate::engine::{Constraint, EngineError, Request};
@@ -93,7 +92,8 @@ impl Probe<'_> {
     }
 
     async fn endpoints(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+        let left_out = self.engine.left_out.iter().map(|error| no("address", error.to_string(), "the others serve"));
+        let mut findings: Vec<Finding> = left_out.collect();
         for endpoint in self.engine.shared.pool.endpoints() {
             let place = endpoint.place();
             findings.push(match endpoint.is_healthy().await {
@@ -120,7 +120,7 @@ impl Probe<'_> {
 
     async fn chat(&self) -> Finding {
         let request = Request { max_tokens: Some(8), ..asking("Say hello.") };
-        match self.answer(self.chat_plan(&request)).await {
+        match self.answer(&request).await {
             Ok(chunk) if !chunk.reasoning.is_empty() => yes("chat", "works; reasoning comes apart from the answer"),
             Ok(_) => yes("chat", "works"),
             Err(error) => Finding {
@@ -164,7 +164,7 @@ impl Probe<'_> {
 
     /// How a call comes through a chat.
     async fn called(&self, request: &Request) -> Result<Called, EngineError> {
-        let chunk = self.answer(self.chat_plan(request)).await?;
+        let chunk = self.answer(request).await?;
         if !chunk.calls.is_empty() {
             return Ok(Called::Apart);
         }
@@ -189,7 +189,7 @@ impl Probe<'_> {
             _ => "by grammar or schema",
         };
         let advice = "the model is asked in words, and what it means is found in its answer";
-        match self.answer(self.chat_plan(&request)).await {
+        match self.answer(&request).await {
             Ok(chunk) if texts.iter().any(|text| chunk.text.contains(text)) => yes(what, format!("hold, {how}")),
             Ok(_) => no(what, "are ignored", advice),
             Err(error) => no(what, error.to_string(), advice),
@@ -200,11 +200,10 @@ impl Probe<'_> {
         let what = "prefill";
         let advice = "the model is asked in words to begin so";
         let request = Request { prefix: "Colours: red, ".into(), max_tokens: Some(8), ..asking("Name three colours.") };
-        let plan = self.chat_plan(&request);
-        if !plan.uses.contains(&Extra::Prefill) {
+        if self.engine.server().prefill() == Prefill::None {
             return no(what, "is not known of this kind of server", advice);
         }
-        match self.answer(plan).await {
+        match self.answer(&request).await {
             Ok(chunk) if !chunk.text.is_empty() => yes(what, "an answer that is begun is gone on with"),
             Ok(_) => no(what, "nothing came behind it", advice),
             Err(error) => no(what, error.to_string(), advice),
@@ -213,7 +212,7 @@ impl Probe<'_> {
 
     async fn logprobs(&self) -> Finding {
         let request = Request { logprobs: true, max_tokens: Some(4), ..asking("Say hello.") };
-        match self.answer(self.chat_plan(&request)).await {
+        match self.answer(&request).await {
             Ok(chunk) if !chunk.logprobs.is_empty() => yes("logprobs", "come with the tokens"),
             Ok(_) => no("logprobs", "do not come", "nothing depends on them"),
             Err(error) => no("logprobs", error.to_string(), "nothing depends on them"),
@@ -224,8 +223,8 @@ impl Probe<'_> {
     async fn cache(&self) -> Finding {
         let long = format!("{}\nSay hello.", "one two three four five six ".repeat(LONG / 6));
         let request = Request { max_tokens: Some(1), ..asking(&long) };
-        let _ = self.answer(self.chat_plan(&request)).await;
-        let again = self.answer(self.chat_plan(&request)).await;
+        let _ = self.answer(&request).await;
+        let again = self.answer(&request).await;
         match again.map(|chunk| (chunk.counts.cached, chunk.counts.prompt)) {
             Ok((Some(cached), Some(prompt))) if cached * 2 > prompt => {
                 yes("prefix cache", format!("{cached} of {prompt} tokens were not read again"))
@@ -299,12 +298,9 @@ impl Probe<'_> {
         )
     }
 
-    fn chat_plan(&self, request: &Request) -> Plan {
-        chat::plan(&self.engine.shared.planner, request)
-    }
-
-    /// The whole answer in one piece.
-    async fn answer(&self, mut plan: Plan) -> Result<Chunk, EngineError> {
+    /// The whole answer of a chat in one piece.
+    async fn answer(&self, request: &Request) -> Result<Chunk, EngineError> {
+        let mut plan = chat::plan(&self.engine.shared.planner, request)?;
         if let Some(body) = plan.body.as_object_mut() {
             body.insert("stream".into(), false.into());
             body.shift_remove("stream_options");

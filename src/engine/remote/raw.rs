@@ -10,6 +10,20 @@ use super::structure;
 use crate::dialect::Dialect;
 use crate::engine::{Constraint, EngineError, Request};
 
+/// What prompts begin with, in the vocabularies that have a token for it.
+const BEGINS: [&str; 10] = [
+    "<s>",
+    "<bos>",
+    "<|begin_of_text|>",
+    "<|startoftext|>",
+    "<|endoftext|>",
+    "<\u{ff5c}begin\u{2581}of\u{2581}sentence\u{ff5c}>",
+    "<BOS_TOKEN>",
+    "<seed:bos>",
+    "[gMASK]",
+    "]~!b[",
+];
+
 /// The plan for a raw completion.
 ///
 /// # Errors
@@ -60,7 +74,7 @@ pub(super) fn plan(
         (None, Raw::Native) => None,
         (None, Raw::OpenAi) => Some(left(&text)),
     };
-    let path = fields(planner, way, request, &mut body, &mut uses, limit);
+    let path = fields(planner, way, request, &text, &mut body, &mut uses, limit);
     let bytes = text.len();
     body.insert("prompt".into(), text.into());
     planner.sampling(request, &mut body);
@@ -79,11 +93,18 @@ fn opening(dialect: &dyn Dialect, structured: bool) -> &str {
     }
 }
 
+/// Whether the server is to begin the prompt with what its tokenizer begins texts with, if anything: the template could not
+/// where that was not known.
+fn lacks_beginning(planner: &Planner, prompt: &str) -> bool {
+    planner.server.bos_token.is_empty() && !BEGINS.iter().any(|begin| prompt.starts_with(begin))
+}
+
 /// What else the two forms of the request have; returns its path.
 fn fields(
     planner: &Planner,
     way: Raw,
     request: &Request,
+    prompt: &str,
     body: &mut Map<String, Value>,
     uses: &mut Vec<Extra>,
     limit: Option<usize>,
@@ -115,9 +136,9 @@ fn fields(
             if logprobs {
                 set("logprobs", 1.into());
             }
-            // The template has written the special tokens already, and some wire forms are made of them.
+            // Some wire forms are made of special tokens.
             if planner.server.kind == Kind::Vllm {
-                set("add_special_tokens", false.into());
+                set("add_special_tokens", lacks_beginning(planner, prompt).into());
                 set("spaces_between_special_tokens", false.into());
             }
             if matches!(planner.server.kind, Kind::Vllm | Kind::SgLang) {

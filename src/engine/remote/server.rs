@@ -85,6 +85,8 @@ pub struct Server {
     pub version: Option<String>,
     /// The model that is asked for, as the server calls it.
     pub model: String,
+    /// Where it was loaded from, where it tells: a repository or a path, whatever the model is called.
+    pub root: Option<String>,
     /// All that it serves.
     pub models: Vec<String>,
     /// Tokens of context, where it tells.
@@ -123,6 +125,7 @@ impl Server {
             parameters: number(&card["meta"]["n_params"]).or_else(|| parameters_in(&model)),
             size: number(&card["meta"]["size"]),
             context: number(&card["max_model_len"]).map(|n| n as usize),
+            root: card["root"].as_str().filter(|root| *root != model).map(str::to_owned),
             model,
             models,
             ..Self::default()
@@ -207,6 +210,16 @@ impl Server {
             Kind::LlamaServer | Kind::Ollama => Prefill::Message,
             Kind::Vllm | Kind::SgLang => Prefill::Flag,
             Kind::LmStudio | Kind::TensorRt | Kind::Other => Prefill::None,
+        }
+    }
+
+    /// Whether it can be told to write special tokens out, of which some families make the marks of calls. A vLLM before 0.8
+    /// dies of that where it has Mistral's tokenizer.
+    pub(super) fn writes_special(&self) -> bool {
+        match self.kind {
+            Kind::Vllm => !self.is_older_than(0, 8),
+            Kind::SgLang => true,
+            Kind::LlamaServer | Kind::Ollama | Kind::LmStudio | Kind::TensorRt | Kind::Other => false,
         }
     }
 
@@ -329,6 +342,15 @@ mod tests {
         assert_eq!(of(Some("0.11.0rc1")), Structure::Vllm);
         assert_eq!(of(Some("1.0.0")), Structure::Vllm);
         assert_eq!(of(None), Structure::Vllm);
+    }
+
+    #[test]
+    fn an_old_vllm_is_not_told_to_write_special_tokens_out() {
+        let of = |version: &str| {
+            Server { kind: Kind::Vllm, version: Some(version.into()), ..Server::default() }.writes_special()
+        };
+        assert_eq!((of("0.7.3"), of("0.8.0"), of("0.11.2")), (false, true, true));
+        assert!(!Server::default().writes_special());
     }
 
     #[test]
