@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 
 use super::repair::Stop;
 use super::scan::skip_space;
+use super::wait::Wait;
 
 /// What stands before and after a string.
 pub(super) const QUOTE: &str = "<|\"|>";
@@ -50,7 +51,7 @@ impl Reader<'_> {
 
     fn peek(&mut self) -> Result<char, Stop> {
         self.at = skip_space(self.text, self.at);
-        self.rest().chars().next().ok_or(Stop::More)
+        self.rest().chars().next().ok_or(Stop::MORE)
     }
 
     fn bad<T>(&self, expected: &str) -> Result<T, Stop> {
@@ -97,7 +98,7 @@ impl Reader<'_> {
                 Ok(key)
             }
             Some(_) => self.bad("`name:value`"),
-            None => Err(Stop::More),
+            None => Err(Stop::MORE),
         }
     }
 
@@ -105,13 +106,13 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<Option<String>, Stop> {
         let rest = self.rest();
         if let Some(body) = rest.strip_prefix(QUOTE) {
-            let len = body.find(QUOTE).ok_or(Stop::More)?;
+            let len = body.find(QUOTE).ok_or_else(|| Stop::More(Wait::text(QUOTE)))?;
             let text = body[..len].to_owned();
             self.at += len + 2 * QUOTE.len();
             return Ok(Some(text));
         }
         if QUOTE.starts_with(rest) {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         if rest.starts_with('"') {
             let (value, len, _) = super::repair::read(rest, false)?;
@@ -155,7 +156,7 @@ impl Reader<'_> {
 
     /// A number or a word; a word that is none of the known ones is a string without its quotes.
     fn word(&mut self) -> Result<Value, Stop> {
-        let len = self.rest().find([',', '}', ']', '\n']).ok_or(Stop::More)?;
+        let len = self.rest().find([',', '}', ']', '\n']).ok_or(Stop::MORE)?;
         let word = self.rest()[..len].trim();
         let value = match word {
             "" => return self.bad("a value"),
@@ -192,7 +193,7 @@ mod tests {
             let text = write(&value);
             assert_eq!(arguments_of(&text[1..]), Ok((value, text.len() - 1)), "{text}");
         }
-        assert_eq!(arguments_of("a:<|\"|>x"), Err(Stop::More));
+        assert_eq!(arguments_of("a:<|\"|>x"), Err(Stop::More(Wait::text(QUOTE))));
         assert!(matches!(arguments_of("a b}"), Err(Stop::Bad(_))));
         assert_eq!(arguments_of("k:word,l:None}"), Ok((json!({"k": "word", "l": null}), 14)));
         assert_eq!(partial("a:1,b:<|\"|>x"), r#"{"a": 1"#);

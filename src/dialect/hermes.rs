@@ -16,6 +16,7 @@ use super::reasoning::Thoughts;
 use super::repair;
 use super::scan::{Form, Open, Place, Read, Scanner, skip_space};
 use super::template::Template;
+use super::wait::Wait;
 use super::{Dialect, DialectError, Grammar, Message, Parser, Prompt, RenderOptions, ToolSpec, Unfinished};
 
 /// What begins a call.
@@ -26,12 +27,14 @@ const CLOSE: &str = "</tool_call>";
 #[derive(Debug)]
 pub struct Hermes {
     template: Template,
+    thoughts: Thoughts,
 }
 
 impl Hermes {
     /// The dialect of a model with this template.
     pub fn new(template: Template) -> Self {
-        Self { template }
+        let thoughts = super::probe::thoughts(&template);
+        Self { template, thoughts }
     }
 }
 
@@ -70,11 +73,11 @@ impl Dialect for Hermes {
     }
 
     fn parser_after(&self, tools: &[ToolSpec], prompt: &Prompt) -> Box<dyn Parser> {
-        Box::new(Scanner::new(forms(tools.into()), Thoughts::think(), vec![OPEN.into()], prompt))
+        Box::new(Scanner::new(forms(tools.into()), self.thoughts.clone(), vec![OPEN.into()], prompt))
     }
 
     fn reasoning(&self) -> Option<(&str, &str)> {
-        Some(("<think>", "</think>"))
+        Some((&self.thoughts.open, &self.thoughts.close))
     }
 
     fn call_opening(&self) -> &str {
@@ -102,7 +105,7 @@ impl Tagged {
         let closer =
             CLOSERS.iter().filter_map(|closer| Some((start + rest[start..].find(closer)?, closer.len()))).min();
         let Some((at, len)) = closer else {
-            return if ended { json_calls::malformed(rest, reason) } else { Read::More };
+            return if ended { json_calls::malformed(rest, reason) } else { Read::More(Wait::first(CLOSERS)) };
         };
         match read_calls(&rest[start..at], &self.tools, true) {
             Found::Calls { len: read, items } if skip_space(rest, start + read) >= at => {
@@ -140,10 +143,10 @@ impl Form for Tagged {
     fn read(&self, rest: &str, ended: bool) -> Read {
         let start = OPENERS.iter().find(|tag| rest.starts_with(**tag)).map_or(0, |tag| tag.len());
         if rest[start..].trim_start().is_empty() && !ended {
-            return Read::More;
+            return Read::MORE;
         }
         let (len, items) = match read_calls(&rest[start..], &self.tools, ended) {
-            Found::More => return Read::More,
+            Found::More(wait) => return Read::More(wait),
             Found::Calls { len, items } => (start + len, items),
             Found::Other(_) => return self.broken(rest, start, "it lacks `name` or `arguments`", ended),
             Found::Broken(reason) => return self.broken(rest, start, &reason, ended),
@@ -156,7 +159,7 @@ impl Form for Tagged {
         let tail = &rest[end..];
         match CLOSERS.iter().find(|closer| tail.starts_with(**closer)) {
             Some(closer) => json_calls::whole(&rest[..end + closer.len()], items),
-            None if !ended && CLOSERS.iter().any(|closer| closer.starts_with(tail)) => Read::More,
+            None if !ended && CLOSERS.iter().any(|closer| closer.starts_with(tail)) => Read::MORE,
             None => json_calls::whole(&rest[..len], items),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::repair::{self, NoCall, Stop};
 use super::scan::{Form, Open, Place, Read, skip_space};
+use super::wait::Wait;
 use super::{Parsed, ToolSpec, Unfinished};
 
 /// `{"name": …, "arguments": …}` on a line of its own.
@@ -28,7 +29,8 @@ const LANGUAGES: [&str; 6] = ["json", "xml", "tool_call", "tool_calls", "python"
 
 /// What the JSON values at the start of a text are.
 pub(super) enum Found {
-    More,
+    /// The beginning of some, until this comes.
+    More(Wait),
     /// Calls, or attempts at some, in the first `len` bytes.
     Calls {
         len: usize,
@@ -52,7 +54,7 @@ pub(super) fn read_calls_with(text: &str, tools: &[ToolSpec], ended: bool, keys:
         let at = skip_space(text, len);
         match text[at..].chars().next() {
             Some('{' | '[') => {}
-            None if !ended && len > 0 => return Found::More,
+            None if !ended && len > 0 => return Found::More(Wait::Any),
             _ if len == 0 => return Found::Broken("a JSON object was expected".into()),
             _ => return Found::Calls { len, items },
         }
@@ -77,9 +79,9 @@ pub(super) fn read_calls_with(text: &str, tools: &[ToolSpec], ended: bool, keys:
                 items.extend(new);
                 len = at + size;
             }
-            Err(Stop::More) if !ended => return Found::More,
+            Err(Stop::More(wait)) if !ended => return Found::More(wait),
             Err(_) if len > 0 => return Found::Calls { len, items },
-            Err(Stop::More) => return Found::Broken("it is not complete".into()),
+            Err(Stop::More(_)) => return Found::Broken("it is not complete".into()),
             Err(Stop::Bad(reason)) => return Found::Broken(reason),
         }
     }
@@ -101,6 +103,28 @@ fn calls_unknown(items: &[Parsed], text: &str, tools: &[ToolSpec]) -> bool {
     !items.iter().any(|item| matches!(item, Parsed::Call(_))) && !repair::names_tool(text, tools)
 }
 
+impl BareJson {
+    /// Text that stops being JSON. Where a broken call ends is anyone's guess: it is taken up to the end of the line where it
+    /// breaks, if it names a tool at all, but not past what begins like another call. Otherwise its bracket is text, and what
+    /// follows is read like any text.
+    fn broken(&self, rest: &str, reason: &str, ended: bool) -> Read {
+        let at = repair::broken_at(rest);
+        let line_end = rest[at..].find('\n').map(|len| at + len);
+        let Some(end) = line_end.or(ended.then_some(rest.len())) else { return Read::More(Wait::text("\n")) };
+        let begins_call = |at: &usize| {
+            let line = rest[*at..end].trim_start();
+            OPENERS.iter().any(|tag| line.starts_with(tag)) || repair::looks_like_call(line, &self.tools) == Some(true)
+        };
+        let lines = rest[..end].match_indices('\n').map(|(at, _)| at).filter(begins_call);
+        let tags = OPENERS.iter().filter_map(|tag| Some(at + rest[at..end].find(tag)?));
+        let end = lines.chain(tags).min().unwrap_or(end);
+        match repair::names_tool(&rest[..end], &self.tools) {
+            true => malformed(&rest[..end], reason),
+            false => Read::Text(1),
+        }
+    }
+}
+
 impl Form for BareJson {
     fn starts(&self) -> &[char] {
         &['{', '[']
@@ -119,18 +143,15 @@ impl Form for BareJson {
 
     fn read(&self, rest: &str, ended: bool) -> Read {
         match read_calls(rest, &self.tools, ended) {
-            Found::More => Read::More,
+            Found::More(wait) => Read::More(wait),
             Found::Other(len) => Read::Text(len),
-            // Where broken JSON ends is anyone's guess: it is taken up to the end of the output, if it names a tool at all.
-            Found::Broken(_) if !ended => Read::More,
-            Found::Broken(reason) if repair::names_tool(rest, &self.tools) => malformed(rest, &reason),
-            Found::Broken(_) => Read::Text(rest.len()),
+            Found::Broken(reason) => self.broken(rest, &reason, ended),
             Found::Calls { len, items } if calls_unknown(&items, &rest[..len], &self.tools) => Read::Text(len),
             Found::Calls { len, items } => {
                 let end = skip_space(rest, len);
                 let closer = CLOSERS.iter().find(|closer| rest[end..].starts_with(**closer));
                 if closer.is_none() && !ended && CLOSERS.iter().any(|closer| closer.starts_with(&rest[end..])) {
-                    return Read::More;
+                    return Read::MORE;
                 }
                 let end = closer.map_or(len, |closer| end + closer.len());
                 whole(&rest[..end], items)
@@ -197,7 +218,7 @@ impl Form for FencedJson {
         let start = head + Self::tag(rest, head, &OPENERS);
         let close = format!("\n{ticks}");
         match read_calls(&rest[start..], &self.tools, ended) {
-            Found::More => Read::More,
+            Found::More(wait) => Read::More(wait),
             Found::Other(_) => Read::Text(start),
             Found::Calls { len, items } if calls_unknown(&items, &rest[..start + len], &self.tools) => {
                 Read::Text(start)
@@ -210,13 +231,13 @@ impl Form for FencedJson {
                     return whole(&rest[..end + ticks.len()], items);
                 }
                 let more = ticks.starts_with(&rest[end..]) || CLOSERS.iter().any(|tag| tag.starts_with(&rest[end..]));
-                if more && !ended { Read::More } else { whole(&rest[..at], items) }
+                if more && !ended { Read::MORE } else { whole(&rest[..at], items) }
             }
             Found::Broken(reason) => match rest[head..].find(&close) {
                 Some(at) if repair::names_tool(&rest[head..head + at], &self.tools) => {
                     malformed(&rest[..head + at + close.len()], &reason)
                 }
-                None if !ended => Read::More,
+                None if !ended => Read::More(Wait::Text(close)),
                 None if repair::names_tool(rest, &self.tools) => malformed(rest, &reason),
                 _ => Read::Text(head),
             },

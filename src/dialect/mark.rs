@@ -1,6 +1,7 @@
 //! The marks that a wire form puts around names and arguments, matched with the tolerance that models need.
 
 use super::grammar::quote;
+use super::wait::Wait;
 
 /// Stands in a mark for an identifier that differs from call to call.
 pub(super) const ANY: char = '\u{1}';
@@ -49,6 +50,17 @@ pub(super) fn at(text: &str, mark: &str) -> Match {
         }
     }
     Match::Full(text.len() - rest.len())
+}
+
+/// What a text that [`at`] takes for the mark ends with, to wait for.
+pub(super) fn wait(mark: &str) -> Wait {
+    let is_loose = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == ANY;
+    let end = mark.rsplit(is_loose).next().unwrap_or_default();
+    // There may be white space between two tags.
+    match end.split_inclusive('>').next_back() {
+        Some(end) => Wait::text(end),
+        None => Wait::Any,
+    }
 }
 
 /// [`at`] behind the white space at the start of `text`; the length includes it.
@@ -126,6 +138,14 @@ mod tests {
         }
         assert_eq!(after_space(" \n<a>", "<a>"), Match::Full(5));
         assert_eq!(after_space(" \n", "<a>"), Match::Partial);
+    }
+
+    #[test]
+    fn the_end_of_a_mark_is_waited_for() {
+        for (mark, expected) in [("</a>", "</a>"), ("</a>\n</bc>", "</bc>"), ("</a></b>", "</b>"), ("x:0<|y", "<|y")] {
+            assert_eq!(wait(mark), Wait::text(expected), "{mark}");
+        }
+        assert_eq!((wait("<a>0"), wait("")), (Wait::Any, Wait::Any));
     }
 
     #[test]

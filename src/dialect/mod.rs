@@ -26,6 +26,7 @@ mod scan;
 mod taught;
 mod thinking;
 mod typed;
+mod wait;
 
 use serde_json::Value;
 

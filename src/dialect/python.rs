@@ -12,7 +12,7 @@ pub(super) fn arguments(text: &str, ended: bool, so_far: &mut Map<String, Value>
     let mut at = 0;
     loop {
         at = skip_space(text, at);
-        match text[at..].chars().next().ok_or(Stop::More)? {
+        match text[at..].chars().next().ok_or(Stop::MORE)? {
             ')' => return Ok(at + 1),
             ',' if !so_far.is_empty() => {
                 at += 1;
@@ -25,14 +25,14 @@ pub(super) fn arguments(text: &str, ended: bool, so_far: &mut Map<String, Value>
             return Err(Stop::Bad("`name=value` was expected".into()));
         }
         at = skip_space(text, at + key.len());
-        match text[at..].chars().next().ok_or(Stop::More)? {
+        match text[at..].chars().next().ok_or(Stop::MORE)? {
             '=' => at += 1,
             _ => return Err(Stop::Bad(format!("`=` was expected behind `{key}`"))),
         }
         at = skip_space(text, at);
         // Brackets that are missing at the end are not closed here: the call's own is missing then too.
         let (value, len) = repair::read_python(&text[at..], false).map_err(|stop| match stop {
-            Stop::More if ended => Stop::Bad("it is not complete".into()),
+            Stop::More(_) if ended => Stop::Bad("it is not complete".into()),
             other => other,
         })?;
         so_far.insert(key.to_owned(), value);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, ToolSpec, schema};
 
-pub(super) use reader::{Stop, read, read_python};
+pub(super) use reader::{Stop, broken_at, read, read_python};
 
 /// What was mended, in words for the log.
 pub(super) type Notes = Vec<&'static str>;

@@ -1,6 +1,7 @@
 //! Finds reasoning and calls in an output that arrives in pieces: one scanner for all wire forms, each of which is a [`Form`].
 
 use super::reasoning::Thoughts;
+use super::wait::{Patience, Wait};
 use super::{Parsed, Parser, Prompt, Unfinished};
 
 /// Whether a form begins at a place.
@@ -15,12 +16,17 @@ pub(super) enum Open {
 /// What a form makes of the text that it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Read {
-    /// Not whole yet. Never answered once the output has ended.
-    More,
+    /// Not whole yet, nor before this comes. Never answered once the output has ended.
+    More(Wait),
     /// The first `len` bytes are these.
     Items { len: usize, items: Vec<Parsed> },
     /// The first so many bytes are ordinary text after all.
     Text(usize),
+}
+
+impl Read {
+    /// Any text may bring what is missing.
+    pub(super) const MORE: Self = Self::More(Wait::Any);
 }
 
 /// Where a text stands in its line.
@@ -71,6 +77,8 @@ pub(super) struct Scanner {
     held: String,
     place: Place,
     state: State,
+    /// When to read again what a form begins.
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +105,8 @@ impl Scanner {
     /// For an output that follows `prompt`.
     pub(super) fn new(forms: Vec<Box<dyn Form>>, thoughts: Thoughts, calls: Vec<String>, prompt: &Prompt) -> Self {
         let state = if thoughts.is_open_after(&prompt.text) { State::Opened } else { State::Start };
-        Self { forms, thoughts, calls, held: String::new(), place: Place::START, state }
+        let patience = Patience::default();
+        Self { forms, thoughts, calls, held: String::new(), place: Place::START, state, patience }
     }
 
     fn run(&mut self, ended: bool) -> Vec<Parsed> {
@@ -160,9 +169,15 @@ impl Scanner {
     }
 
     fn read(&mut self, form: usize, ended: bool, out: &mut Vec<Parsed>) -> bool {
+        if !ended && !self.patience.is_over(&self.held) {
+            return false;
+        }
         match self.forms[form].read(&self.held, ended) {
-            Read::More if !ended => return false,
-            Read::More => self.emit_text(self.held.len(), out),
+            Read::More(wait) if !ended => {
+                self.patience.wait(&self.held, wait);
+                return false;
+            }
+            Read::More(_) => self.emit_text(self.held.len(), out),
             Read::Text(len) => self.emit_text(len.max(1), out),
             Read::Items { len, items } => {
                 let line_start = self.take(len).ends_with('\n');
@@ -170,6 +185,7 @@ impl Scanner {
                 out.extend(items);
             }
         }
+        self.patience = Patience::default();
         self.state = State::Answer;
         true
     }
@@ -226,7 +242,10 @@ impl Parser for Scanner {
     }
 
     fn finish(&mut self) -> Vec<Parsed> {
-        self.run(true)
+        self.patience = Patience::default();
+        let mut out = self.run(false);
+        out.extend(self.run(true));
+        out
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

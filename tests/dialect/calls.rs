@@ -3,7 +3,7 @@
 use moru::dialect::Parsed;
 use proptest::prelude::*;
 
-use crate::tools::{call, dialects, parse, pieces, tools, written};
+use crate::tools::{call, dialects, own_tools, parse, pieces, tools, written};
 
 /// Output that looks like calls, almost.
 fn noise() -> impl Strategy<Value = String> {
@@ -49,7 +49,7 @@ proptest! {
         for dialect in dialects() {
             let text = written(dialect.as_ref(), &call);
             let cut = pieces(&text, &cuts);
-            let calls: Vec<_> = parse(dialect.parser(&tools()), cut.iter().map(String::as_str))
+            let calls: Vec<_> = parse(dialect.parser(&own_tools()), cut.iter().map(String::as_str))
                 .into_iter()
                 .filter(|item| !matches!(item, Parsed::Text(text) if text.trim().is_empty()))
                 .collect();

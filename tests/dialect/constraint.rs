@@ -9,7 +9,7 @@ use moru::dialect::{Dialect, Grammar, ToolSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::tools::{call, dialects, tools, written};
+use crate::tools::{call, dialects, own_tools, tools, written};
 
 /// What a grammar makes of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +204,7 @@ proptest! {
             if dialect.name() == "fenced" && (text.starts_with("````") || text.contains("<<<<<<<<")) {
                 continue;
             }
-            let grammar = dialect.grammar(&tools(), false).expect("a grammar");
+            let grammar = dialect.grammar(&own_tools(), false).expect("a grammar");
             let behind = text.strip_prefix(dialect.call_opening()).expect("the call opens");
             prop_assert_eq!(judge(matcher(&grammar), behind), Verdict::Accepted, "{}: {}", dialect.name(), text);
         }

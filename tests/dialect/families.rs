@@ -1,25 +1,54 @@
 //! Every wire form, as properties: it is found by what its template writes, a call that was written is read back and fits the
 //! grammar, and what is no call does not.
 
-use moru::dialect::{Answer, Dialect, Parsed, Prompt, ToolSpec, for_template};
+use std::sync::LazyLock;
+
+use moru::dialect::{Answer, Call, Dialect, Parsed, Prompt, ToolSpec, for_template};
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::constraint::{Verdict, judge, matcher};
-use crate::tools::{call, parse, pieces, tools, written};
+use crate::tools::{HERMES, call, own_tools, parse, pieces, tools, written};
 use crate::{templates, vectors};
 
 /// All forms: on small templates, and on the families' own where these are at hand.
-pub fn dialects() -> Vec<(String, Box<dyn Dialect>)> {
-    let small = templates::all().into_iter().map(|(name, template)| (name.to_owned(), template));
-    let own = vectors::templates().into_iter().filter(|(name, _)| !name.contains("SmolLM3"));
-    let dialect = |template: &str| for_template(template, None).expect("the template compiles");
-    small.chain(own).map(|(name, template)| (name, dialect(&template))).collect()
+pub fn dialects() -> &'static [(String, Box<dyn Dialect>)] {
+    static ALL: LazyLock<Vec<(String, Box<dyn Dialect>)>> = LazyLock::new(|| {
+        let small = templates::all().into_iter().map(|(name, template)| (name.to_owned(), template));
+        let own = vectors::templates().into_iter().filter(|(name, _)| !name.contains("SmolLM3"));
+        let dialect = |template: &str| for_template(template, None).expect("the template compiles");
+        small.chain(own).map(|(name, template)| (name, dialect(&template))).collect()
+    });
+    &ALL
 }
 
-/// Whether a text can stand in a call of any form: forms that write text as it is cannot hold their own marks.
-fn is_plain(text: &str) -> bool {
-    !["</", "<|", "<｜", "<arg", "\u{7f}"].iter().any(|mark| text.contains(mark))
+/// Those that can hold the texts of a call.
+fn holding(call: &Call) -> impl Iterator<Item = &'static (String, Box<dyn Dialect>)> {
+    dialects().iter().filter(|(_, dialect)| can_hold(dialect.as_ref(), call))
+}
+
+/// Whether a form can hold the texts of a call. JSON and Python escape what would end them; a form that writes texts as they
+/// are cannot hold the mark behind them, and gpt-oss takes the end of its messages for that even within JSON.
+fn can_hold(dialect: &dyn Dialect, call: &Call) -> bool {
+    let arguments = json!(call.arguments).to_string().replace("\\\"", "\"");
+    if !arguments.contains('<') {
+        return true;
+    }
+    if dialect.name() == "harmony" {
+        return !["<|start|>", "<|channel|>", "<|end|>"].iter().any(|mark| arguments.contains(mark));
+    }
+    let text = "\"as\nit is\"";
+    let probe = written(dialect, &run(text));
+    let behind = probe.split_once(text).and_then(|(_, behind)| behind.trim_start().split_inclusive('>').next());
+    behind.is_none_or(|mark| !arguments.contains(mark))
+}
+
+fn run(command: &str) -> Call {
+    Call {
+        id: String::new(),
+        name: "run".into(),
+        arguments: [("command".to_owned(), json!(command))].into_iter().collect(),
+    }
 }
 
 #[test]
@@ -61,7 +90,7 @@ fn a_chosen_form_is_taught() {
             let messages = [moru::dialect::Message::new(moru::dialect::Role::User, "Go.")];
             let prompt = dialect.render(&messages, &tools(), &Default::default()).expect("it renders").text;
             assert!(prompt.contains("search") && prompt.contains(dialect.call_opening()), "{name}: {prompt}");
-            let call = moru::dialect::Call {
+            let call = Call {
                 id: String::new(),
                 name: "list".into(),
                 arguments: [("path".to_owned(), json!("src"))].into_iter().collect(),
@@ -118,7 +147,7 @@ fn the_grammar_accepts_every_call_of_the_reference() {
 fn what_is_no_call_fits_no_grammar() {
     let tools = tools();
     for (name, dialect) in dialects() {
-        let call = moru::dialect::Call {
+        let call = Call {
             id: String::new(),
             name: "read".into(),
             arguments: [("path".to_owned(), json!("src/a.rs")), ("start".to_owned(), json!(3))].into_iter().collect(),
@@ -150,12 +179,7 @@ fn what_is_no_call_fits_no_grammar() {
 fn a_demanded_call_is_the_whole_output() {
     let tools = tools();
     for (name, dialect) in dialects() {
-        let call = moru::dialect::Call {
-            id: String::new(),
-            name: "run".into(),
-            arguments: [("command".to_owned(), json!("cargo test -- --nocapture\n"))].into_iter().collect(),
-        };
-        let text = written(dialect.as_ref(), &call);
+        let text = written(dialect.as_ref(), &run("cargo test -- --nocapture\n"));
         let required = dialect.grammar(&tools, true).expect("a grammar");
         // One template closes the empty answer first.
         let text = text.trim_start_matches("<|close|>response<|sep|>");
@@ -170,7 +194,7 @@ fn the_text_to_replace_stands_in_the_file() {
     edit.parameters["properties"]["old"]["x-substring-of"] = json!("fn a() {\n    \"x\"\n}\n");
     for (name, dialect) in dialects() {
         for (old, fits) in [("    \"x\"\n}", true), ("fn a() {", true), ("fn b() {", false), ("    \"y\"", false)] {
-            let call = moru::dialect::Call {
+            let call = Call {
                 id: String::new(),
                 name: "edit".into(),
                 arguments: [("path", "a"), ("old", old), ("new", "z")]
@@ -187,10 +211,18 @@ fn the_text_to_replace_stands_in_the_file() {
 
 #[test]
 fn reasoning_is_never_shown_as_the_answer() {
+    let musing = HERMES.replace(
+        "{{ m.content }}",
+        "{% if m.reasoning_content %}<musing>{{ m.reasoning_content }}</musing>{% endif %}{{ m.content }}",
+    );
+    assert_eq!(for_template(&musing, None).expect("the template compiles").name(), "hermes");
     for (template, opened, output) in [
         ("", "", "<think>secret</think>shown"),
         ("", "<think>\n", "secret\n</think>\n\nshown"),
         ("", "<think>\n", "<think>secret</think>shown"),
+        (HERMES, "", "<think>secret</think>shown"),
+        (&musing, "", "<musing>secret</musing>shown"),
+        (&musing, "<musing>", "secret</musing>shown"),
     ] {
         let dialect = for_template(template, None).expect("the template compiles");
         let prompt = Prompt { text: opened.into() };
@@ -205,7 +237,7 @@ fn reasoning_is_never_shown_as_the_answer() {
 #[test]
 fn a_call_is_announced_with_its_whole_name() {
     for (name, dialect) in dialects() {
-        let call = moru::dialect::Call {
+        let call = Call {
             id: String::new(),
             name: "search".into(),
             arguments: [("pattern".to_owned(), json!("fn main")), ("path".to_owned(), json!("src"))]
@@ -236,11 +268,10 @@ proptest! {
 
     #[test]
     fn a_written_call_is_read_back(call in call(), cuts in prop::collection::vec(any::<usize>(), 0..8)) {
-        prop_assume!(call.arguments.values().all(|value| is_plain(&value.to_string())));
-        for (name, dialect) in dialects() {
+        for (name, dialect) in holding(&call) {
             let text = written(dialect.as_ref(), &call);
             let cut = pieces(&text, &cuts);
-            let calls: Vec<_> = parse(dialect.parser(&tools()), cut.iter().map(String::as_str))
+            let calls: Vec<_> = parse(dialect.parser(&own_tools()), cut.iter().map(String::as_str))
                 .into_iter()
                 // One template begins another turn behind a call.
                 .filter(|item| !matches!(item, Parsed::Text(text) if text.replace("<｜Assistant｜>", "").trim().is_empty()))
@@ -251,10 +282,13 @@ proptest! {
 
     #[test]
     fn a_written_call_fits_the_grammar(call in call()) {
-        prop_assume!(call.arguments.values().all(|value| is_plain(&value.to_string())));
-        for (name, dialect) in dialects() {
+        // llguidance wants DEL escaped in JSON, which no writer of JSON does.
+        prop_assume!(!json!(call.arguments).to_string().contains('\u{7f}'));
+        for (name, dialect) in holding(&call) {
             let text = written(dialect.as_ref(), &call);
-            prop_assert_eq!(judge_calls(dialect.as_ref(), &tools(), &text), Some(Verdict::Accepted), "{}: {}", name, text);
+            let grammar = dialect.grammar(&own_tools(), false).expect("a grammar");
+            let behind = text.split_once(dialect.call_opening()).map(|(_, behind)| judge(matcher(&grammar), behind));
+            prop_assert_eq!(behind, Some(Verdict::Accepted), "{}: {}", name, text);
         }
     }
 
@@ -294,7 +328,7 @@ pub fn fragments() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    let call = moru::dialect::Call {
+    let call = Call {
         id: String::new(),
         name: "read".into(),
         arguments: [("path".to_owned(), json!("a")), ("start".to_owned(), json!(1))].into_iter().collect(),

@@ -54,6 +54,27 @@ fn without_marks(text: &str) -> String {
     out
 }
 
+/// The text without what may be the header of a gpt-oss message, which is words and marks up to `<|message|>`: its words are no
+/// text.
+fn without_headers(text: &str) -> String {
+    let of_word = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_-.=/".contains(c);
+    let (mut out, mut parts) = (String::new(), text.split("<|message|>").peekable());
+    while let Some(mut part) = parts.next() {
+        // Behind the last one comes no body.
+        while parts.peek().is_some() {
+            let words = part.trim_end_matches(of_word);
+            let marks = ["<|start|>", "<|channel|>", "<|constrain|>"];
+            let before = marks.iter().find_map(|mark| words.strip_suffix(mark));
+            match before.unwrap_or(words) {
+                shorter if shorter.len() == part.len() => break,
+                shorter => part = shorter,
+            }
+        }
+        out.push_str(part);
+    }
+    out
+}
+
 fn nothing_is_lost(name: &str, items: &[Parsed], text: &str) {
     if items.iter().any(|item| matches!(item, Parsed::Call(_))) {
         return;
@@ -74,16 +95,16 @@ fn nothing_is_lost(name: &str, items: &[Parsed], text: &str) {
 
 #[test]
 fn fuzz_parsers() {
-    let dialects = dialects();
     run("parsers", (outputs(), prop::collection::vec(any::<usize>(), 0..6)), |(text, cuts)| {
-        for (name, dialect) in &dialects {
+        for (name, dialect) in dialects() {
             let whole = parse(dialect.parser(&tools()), [text.as_str()]);
             let cut = pieces(&text, &cuts);
             assert_eq!(parse(dialect.parser(&tools()), cut.iter().map(String::as_str)), whole, "{name}: {cut:?}");
             let chars: Vec<String> = text.chars().map(String::from).collect();
             assert_eq!(parse(dialect.parser(&tools()), chars.iter().map(String::as_str)), whole, "{name}: {text:?}");
-            if dialect.name() != "harmony" {
-                nothing_is_lost(name, &whole, &text);
+            match dialect.name() {
+                "harmony" => nothing_is_lost(name, &whole, &without_headers(&text)),
+                _ => nothing_is_lost(name, &whole, &text),
             }
             let mut parser = dialect.parser(&tools());
             for piece in &cut {

@@ -1,8 +1,11 @@
 //! Tools like the built-in ones, random calls of them, and the dialects under test.
 
-use moru::dialect::{Call, Dialect, Message, Parsed, Parser, RenderOptions, Role, ToolSpec, detect, for_template};
+use moru::dialect::{
+    Call, Dialect, Message, Parsed, Parser, RenderOptions, Role, ToolSpec, detect, for_template, schema,
+};
+use moru::tool::{Registry, builtin};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// A template of the Hermes form, as Qwen2.5 writes it.
 pub const HERMES: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}\n<tool_call>\n{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments|tojson }}}\n</tool_call>{% endfor %}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}";
@@ -46,75 +49,72 @@ pub fn tools() -> Vec<ToolSpec> {
     ]
 }
 
-/// Arguments that the schemas allow, with the texts that break naive forms.
-pub fn call() -> impl Strategy<Value = Call> {
-    let text = || {
-        prop_oneof![
-            "(.|\n){0,40}",
-            "([ a-z\"'\\\\`={}<>]{0,12}\n){0,4}[a-z]{0,3}",
-            prop::sample::select(vec![
-                "```\n",
-                "```py\nx\n```",
-                "=======",
-                "<<<<<<< SEARCH\n=======\n>>>>>>> REPLACE\n",
-                "</tool_call>",
-                "\n",
-                "",
-                "\"",
-                "````\n```"
-            ])
-            .prop_map(str::to_owned),
-        ]
-    };
-    let short = || prop_oneof!["[a-z/._-]{1,12}", "[ -~]{0,16}", any::<String>()];
-    let number = prop::option::of(1i64..5_000);
-    let object = |pairs: Vec<(&str, Option<Value>)>| -> Map<String, Value> {
-        pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
-    };
-    let with = |name: &'static str| move |arguments| Call { id: String::new(), name: name.into(), arguments };
+/// Moru's own tools, and one with the types that these lack: random calls are calls of them.
+pub fn own_tools() -> Vec<ToolSpec> {
+    let mut all = Registry::new(builtin()).specs();
+    all.extend(tools().into_iter().filter(|tool| tool.name == "odd"));
+    all
+}
+
+/// Texts that break naive forms.
+fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        (short(), number.clone(), number)
-            .prop_map(move |(path, start, end)| object(vec![
-                ("path", Some(path.into())),
-                ("start", start.map(Value::from)),
-                ("end", end.map(Value::from))
-            ]))
-            .prop_map(with("read")),
-        prop::option::of(short())
-            .prop_map(move |path| object(vec![("path", path.map(Value::from))]))
-            .prop_map(with("list")),
-        (text(), prop::option::of(short()))
-            .prop_map(move |(pattern, path)| object(vec![
-                ("pattern", Some(pattern.into())),
-                ("path", path.map(Value::from))
-            ]))
-            .prop_map(with("search")),
-        (short(), text(), text())
-            .prop_map(move |(path, old, new)| object(vec![
-                ("path", Some(path.into())),
-                ("old", Some(old.into())),
-                ("new", Some(new.into()))
-            ]))
-            .prop_map(with("edit")),
-        (short(), text())
-            .prop_map(move |(path, content)| object(vec![
-                ("path", Some(path.into())),
-                ("content", Some(content.into()))
-            ]))
-            .prop_map(with("write")),
-        text().prop_map(move |command| object(vec![("command", Some(command.into()))])).prop_map(with("run")),
-        (
-            prop::option::of(any::<bool>()),
-            prop::option::of(prop::collection::vec(text(), 0..3)),
-            prop::option::of(prop::sample::select(vec!["low", "very high"]))
-        )
-            .prop_map(move |(flag, many, level)| object(vec![
-                ("flag", flag.map(Value::from)),
-                ("many", many.map(Value::from)),
-                ("level", level.map(Value::from))
-            ]))
-            .prop_map(with("odd")),
+        "(.|\n){0,40}",
+        "([ a-z\"'\\\\`={}<>]{0,12}\n){0,4}[a-z]{0,3}",
+        prop::sample::select(vec![
+            "```\n",
+            "```py\nx\n```",
+            "=======",
+            "<<<<<<< SEARCH\n=======\n>>>>>>> REPLACE\n",
+            "</tool_call>",
+            "<div className=\"a\">\n  {items.map((x) => <li key={x}>{x}</li>)}\n</div>\n",
+            "<p>\n  a &amp; b<br/>\n</p>",
+            "</",
+            "<|",
+            "<|im_end|>",
+            "<｜",
+            "</parameter>",
+            "<arg_key>",
+            "\n",
+            "",
+            "\"",
+            "````\n```"
+        ])
+        .prop_map(str::to_owned),
     ]
+}
+
+/// A value that the schema of a property allows.
+fn value(property: &Value) -> BoxedStrategy<Value> {
+    let short = || prop_oneof!["[a-z/._-]{1,12}", "[ -~]{0,16}", any::<String>()];
+    if let Some(values) = property["enum"].as_array() {
+        return prop::sample::select(values.clone()).boxed();
+    }
+    match property["type"].as_str() {
+        Some("integer") => (1i64..5_000).prop_map(Value::from).boxed(),
+        Some("boolean") => any::<bool>().prop_map(Value::from).boxed(),
+        Some("array") => prop::collection::vec(text(), 0..3).prop_map(Value::from).boxed(),
+        _ if property.get("x-text").is_some() => text().prop_map(Value::from).boxed(),
+        _ => prop_oneof![text().boxed(), short().boxed()].prop_map(Value::from).boxed(),
+    }
+}
+
+/// Calls of [`own_tools`] that their schemas allow.
+pub fn call() -> impl Strategy<Value = Call> {
+    let of_tool = |tool: ToolSpec| {
+        let properties = schema::properties(&tool);
+        let arguments = properties.map(|(name, property)| match schema::is_required(&tool, name) {
+            true => (Just(name.to_owned()), value(property).prop_map(Some).boxed()),
+            false => (Just(name.to_owned()), prop::option::of(value(property)).boxed()),
+        });
+        let name = tool.name.clone();
+        arguments.collect::<Vec<_>>().prop_map(move |arguments| Call {
+            id: String::new(),
+            name: name.clone(),
+            arguments: arguments.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+        })
+    };
+    prop::strategy::Union::new(own_tools().into_iter().map(of_tool))
 }
 
 /// What an assistant that makes this call has written, as the dialect shows it in a conversation.
@@ -122,7 +122,7 @@ pub fn written(dialect: &dyn Dialect, call: &Call) -> String {
     const ANSWER: &str = "an-answer-instead";
     let render = |message: Message| {
         let messages = [Message::new(Role::User, "x"), message];
-        dialect.render(&messages, &tools(), &RenderOptions::default()).expect("it renders").text
+        dialect.render(&messages, &own_tools(), &RenderOptions::default()).expect("it renders").text
     };
     let calls =
         Message { calls: vec![Call { id: "callprob0".into(), ..call.clone() }], ..Message::new(Role::Assistant, "") };

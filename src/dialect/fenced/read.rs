@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::repair::{self, NoCall, Notes};
 use super::super::scan::{Form, Open, Place, Read};
+use super::super::wait::Wait;
 use super::super::{Call, Parsed, ToolSpec, schema};
 use super::{Long, LongText, NO_NEWLINE, WORD, body};
 
@@ -38,7 +39,9 @@ impl Form for Block {
 
     fn read(&self, rest: &str, ended: bool) -> Read {
         let fence = ticks(rest);
-        let Some(line_end) = rest.find('\n').or(ended.then_some(rest.len())) else { return Read::More };
+        let Some(line_end) = rest.find('\n').or(ended.then_some(rest.len())) else {
+            return Read::More(Wait::text("\n"));
+        };
         let info = rest[fence..line_end].trim();
         let after_word = info.get(WORD.len()..).filter(|_| first_word(info).eq_ignore_ascii_case(WORD));
         // A tool may itself be called `tool`.
@@ -47,12 +50,15 @@ impl Form for Block {
         let Some(tool) = repair::tool(name, &self.tools) else {
             let end = closing(rest, line_end, fence, false, ended);
             return match end {
-                Some(Closing { end, .. }) => malformed(&rest[..end], repair::unknown(name, &self.tools).to_string()),
-                None => Read::More,
+                Ok(Closing { end, .. }) => malformed(&rest[..end], repair::unknown(name, &self.tools).to_string()),
+                Err(wait) => Read::More(wait),
             };
         };
         let long = body(schema::properties(tool));
-        let Some(closing) = closing(rest, line_end, fence, long.len() == 2, ended) else { return Read::More };
+        let closing = match closing(rest, line_end, fence, long.len() == 2, ended) {
+            Ok(closing) => closing,
+            Err(wait) => return Read::More(wait),
+        };
         let text = &rest[..closing.end];
         match calls(tool, &info[name.len()..], &closing, &long) {
             Ok(calls) => {
@@ -114,21 +120,22 @@ enum At {
     New(usize),
 }
 
-/// Reads the lines of a block up to its closing fence. `None` where more text may still bring it.
-fn closing(rest: &str, line_end: usize, fence: usize, markers: bool, ended: bool) -> Option<Closing> {
+/// Reads the lines of a block up to its closing fence, or says what to wait for.
+fn closing(rest: &str, line_end: usize, fence: usize, markers: bool, ended: bool) -> Result<Closing, Wait> {
     let start = (line_end + 1).min(rest.len());
+    let next_fence = || format!("\n{}", "`".repeat(fence));
     let mut found = Closing { fence, body: String::new(), pairs: Vec::new(), stray: false, end: start, closed: false };
     let (mut at, mut old, mut new) = (At::Outside, String::new(), String::new());
     for line in rest[start..].split_inclusive('\n') {
         if !line.ends_with('\n') && !ended {
-            return None;
+            return Err(if ticks(line) >= fence { Wait::text("\n") } else { Wait::Text(next_fence()) });
         }
         found.end += line.len();
         let bare = ticks(line) >= fence && line.trim_start_matches('`').trim().is_empty();
         at = match at {
             At::Outside if bare => {
                 found.closed = true;
-                return Some(found);
+                return Ok(found);
             }
             At::Outside if markers => match marker(line, '<') {
                 Some(length) => At::Old(length),
@@ -157,7 +164,7 @@ fn closing(rest: &str, line_end: usize, fence: usize, markers: bool, ended: bool
         found.body.push_str(line);
     }
     if !ended {
-        return None;
+        return Err(Wait::Text(next_fence()));
     }
     // The last marker was forgotten, but the fence is closed: nothing is missing.
     if let (At::New(_), Some(cut)) = (&at, new.trim_end().strip_suffix(&"`".repeat(fence))) {
@@ -168,7 +175,7 @@ fn closing(rest: &str, line_end: usize, fence: usize, markers: bool, ended: bool
     } else if matches!(at, At::Outside) && !found.pairs.is_empty() {
         found.closed = true;
     }
-    Some(found)
+    Ok(found)
 }
 
 /// The length of the conflict marker that a line is.

@@ -9,6 +9,7 @@ use super::super::mark::{self, Match};
 use super::super::marks::{Arguments, Key, Keys, Marks};
 use super::super::repair::{self, Notes, Stop};
 use super::super::scan::{Form, Open, Place, Read, skip_space};
+use super::super::wait::Wait;
 use super::super::{Call, Parsed, ToolSpec, Unfinished, gemma, python};
 use super::tags::{Tagged, ends_here};
 
@@ -90,7 +91,7 @@ impl Calls {
         match end {
             Some(end) => malformed(&rest[..end], reason),
             None if ended => malformed(rest, reason),
-            None => Read::More,
+            None => Read::More(Wait::first(last.map(String::as_str))),
         }
     }
 
@@ -127,7 +128,7 @@ impl Calls {
         let name = python::name(text);
         let behind = begin + name.len();
         if behind == rest.len() {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         if name.is_empty() {
             return Err(Stop::Bad("a name was expected".into()));
@@ -149,7 +150,7 @@ impl Calls {
                 }
             }
         }
-        if partial { Err(Stop::More) } else { Err(Stop::Bad(format!("what follows the name `{name}` is no call"))) }
+        if partial { Err(Stop::MORE) } else { Err(Stop::Bad(format!("what follows the name `{name}` is no call"))) }
     }
 
     /// The arguments at `at` of a call to `name`, and where they end.
@@ -182,7 +183,7 @@ impl Calls {
     fn one(&self, rest: &str, at: usize, ended: bool) -> Result<(Parsed, usize), Stop> {
         let (name, start) = self.head(rest, at)?;
         let (arguments, end) = self.arguments(rest, start, &name, ended)?;
-        Ok((call(&name, arguments, &self.tools), end))
+        Ok((call(&name, arguments, rest[at..end].trim_start(), &self.tools), end))
     }
 
     /// A list of calls as Python writes them.
@@ -199,7 +200,7 @@ impl Calls {
                     items.push(item);
                     at = end;
                 }
-                None if !ended || items.is_empty() => return Err(Stop::More),
+                None if !ended || items.is_empty() => return Err(Stop::MORE),
                 _ if items.is_empty() => return Err(Stop::Bad("a call was expected".into())),
                 _ => return Ok((items, at)),
             }
@@ -209,7 +210,7 @@ impl Calls {
     fn items(&self, rest: &str, start: usize, ended: bool) -> Result<(Vec<Parsed>, usize), Stop> {
         match &self.marks.arguments {
             Arguments::Whole(keys) => match read_calls_with(&rest[start..], &self.tools, ended, &renames(keys)) {
-                Found::More => Err(Stop::More),
+                Found::More(wait) => Err(Stop::More(wait)),
                 Found::Calls { len, items } => Ok((items, start + len)),
                 Found::Other(_) => Err(Stop::Bad("it lacks a name or arguments".into())),
                 Found::Broken(reason) => Err(Stop::Bad(reason)),
@@ -246,10 +247,10 @@ impl Form for Calls {
         match self.items(rest, start, ended) {
             Ok((items, end)) => match self.close(rest, end, ended) {
                 Some(end) => json_calls::whole(&rest[..end], items),
-                None => Read::More,
+                None => Read::MORE,
             },
-            Err(Stop::More) if !ended => Read::More,
-            Err(Stop::More) => self.broken(rest, "it is not complete", ended),
+            Err(Stop::More(wait)) if !ended => Read::More(wait),
+            Err(Stop::More(_)) => self.broken(rest, "it is not complete", ended),
             Err(Stop::Bad(reason)) => self.broken(rest, &reason, ended),
         }
     }
@@ -299,10 +300,10 @@ pub(in crate::dialect) fn find<'a>(name: &str, tools: &'a [ToolSpec]) -> Option<
     repair::tool(name, tools).or_else(|| repair::tool(bare, tools))
 }
 
-/// A call as it was written, with the types that the schema wants. Whether all arguments are there is for the tool to say.
-pub(in crate::dialect) fn call(name: &str, arguments: Map<String, Value>, tools: &[ToolSpec]) -> Parsed {
+/// The call that `text` states, with the types that the schema wants. Whether all arguments are there is for the tool to say.
+pub(in crate::dialect) fn call(name: &str, arguments: Map<String, Value>, text: &str, tools: &[ToolSpec]) -> Parsed {
     let Some(tool) = find(name, tools) else {
-        return Parsed::Malformed { text: name.to_owned(), error: repair::unknown(name, tools).to_string() };
+        return Parsed::Malformed { text: text.to_owned(), error: repair::unknown(name, tools).to_string() };
     };
     let mut notes = Notes::new();
     if tool.name != name && !name.starts_with("functions.") {

@@ -39,10 +39,10 @@ impl<'a> Tagged<'a> {
                     map.insert(key.to_owned(), typed::read(value, self.property(key), is_string, self.tags.python));
                     at = next;
                 }
-                Match::Partial if !self.ended => return Err(Stop::More),
+                Match::Partial if !self.ended => return Err(Stop::MORE),
                 _ if ends_here(&text[start..], self.closers) => return Ok(start),
                 Match::Partial => return Ok(at),
-                Match::No if !self.ended && self.may_end(&text[start..]) => return Err(Stop::More),
+                Match::No if !self.ended && self.may_end(&text[start..]) => return Err(Stop::MORE),
                 Match::No => return Err(Stop::Bad("an argument or the end of the call was expected".into())),
             }
         }
@@ -64,7 +64,7 @@ impl<'a> Tagged<'a> {
             let at = begin + at;
             let next = match mark::at(&text[at..], &self.tags.close) {
                 Match::Full(len) => at + len,
-                Match::Partial if !self.ended => return Err(Stop::More),
+                Match::Partial if !self.ended => return Err(Stop::More(mark::wait(&self.tags.close))),
                 _ => continue,
             };
             let after = text[next..].trim_start();
@@ -73,10 +73,13 @@ impl<'a> Tagged<'a> {
                 return Ok((at, next));
             }
             if !self.ended && (opens == Match::Partial || self.may_end(after)) {
-                return Err(Stop::More);
+                return Err(Stop::MORE);
             }
         }
-        Err(if self.ended { Stop::Bad("the last argument has no end".into()) } else { Stop::More })
+        Err(match self.ended {
+            true => Stop::Bad("the last argument has no end".into()),
+            false => Stop::More(mark::wait(&self.tags.close)),
+        })
     }
 
     /// The arguments so far, as the beginning of a JSON object.
@@ -123,7 +126,7 @@ fn key<'a>(text: &'a str, at: usize, tags: &Tags) -> Result<(&'a str, Option<boo
     for (len, _) in rest.match_indices(first).take_while(|(len, _)| *len < line.min(MAX_KEY)) {
         let begin = match mark::at(&rest[len..], &tags.key_end) {
             Match::Full(mark) => len + mark,
-            Match::Partial => return Err(Stop::More),
+            Match::Partial => return Err(Stop::MORE),
             Match::No => continue,
         };
         let name = rest[..len].trim();
@@ -138,12 +141,12 @@ fn key<'a>(text: &'a str, at: usize, tags: &Tags) -> Result<(&'a str, Option<boo
                 let is_string = word == if *types == Types::IsString { "true" } else { "string" };
                 Ok((name, Some(is_string), at + rest.len() - behind.len() + mark))
             }
-            Match::Partial => Err(Stop::More),
+            Match::Partial => Err(Stop::MORE),
             Match::No => Err(Stop::Bad(format!("the type of `{name}` is not written as it should be"))),
         };
     }
     if rest.len() < MAX_KEY && line == rest.len() {
-        return Err(Stop::More);
+        return Err(Stop::MORE);
     }
     Err(Stop::Bad("the name of an argument was expected".into()))
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::wait::Wait;
 use super::Notes;
 
 const MAX_DEPTH: usize = 64;
@@ -10,10 +11,15 @@ const MAX_DEPTH: usize = 64;
 /// Why no value was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dialect) enum Stop {
-    /// The text is the beginning of a value.
-    More,
+    /// The text is the beginning of a value, and no more than that before this comes.
+    More(Wait),
     /// The text is none, for this reason.
     Bad(String),
+}
+
+impl Stop {
+    /// Any text may bring what is missing.
+    pub(in crate::dialect) const MORE: Self = Self::More(Wait::Any);
 }
 
 /// Reads one value at the start of `text`: the value, its length in bytes, and what was mended. With `ended`, no more text
@@ -29,6 +35,13 @@ pub(in crate::dialect) fn read_python(text: &str, ended: bool) -> Result<(Value,
     let mut reader = Reader { text, at: 0, ended, python: true, notes: Notes::new() };
     let value = reader.value(0)?;
     Ok((value, reader.at))
+}
+
+/// Where a text that is no value stops being the beginning of one.
+pub(in crate::dialect) fn broken_at(text: &str) -> usize {
+    let mut reader = Reader { text, at: 0, ended: false, python: false, notes: Notes::new() };
+    let _ = reader.value(0);
+    reader.at
 }
 
 struct Reader<'a> {
@@ -69,7 +82,7 @@ impl Reader<'_> {
             return Err(Stop::Bad("it is nested too deeply".into()));
         }
         self.skip_space();
-        match self.peek().ok_or(Stop::More)? {
+        match self.peek().ok_or(Stop::MORE)? {
             '{' => self.object(depth),
             '[' => self.array(depth),
             quote @ ('"' | '\'') => self.string(quote).map(Value::String),
@@ -84,7 +97,7 @@ impl Reader<'_> {
         let mut map = Map::new();
         loop {
             self.skip_space();
-            match self.peek().ok_or(Stop::More)? {
+            match self.peek().ok_or(Stop::MORE)? {
                 '}' => {
                     if !map.is_empty() {
                         self.note("a comma too many");
@@ -95,7 +108,7 @@ impl Reader<'_> {
                 quote @ ('"' | '\'') => {
                     let key = self.string(quote)?;
                     self.skip_space();
-                    match self.peek().ok_or(Stop::More)? {
+                    match self.peek().ok_or(Stop::MORE)? {
                         ':' => self.at += 1,
                         _ => return self.bad("`:`"),
                     }
@@ -114,7 +127,7 @@ impl Reader<'_> {
         let mut items = Vec::new();
         loop {
             self.skip_space();
-            if self.peek().ok_or(Stop::More)? == ']' {
+            if self.peek().ok_or(Stop::MORE)? == ']' {
                 if !items.is_empty() {
                     self.note("a comma too many");
                 }
@@ -143,7 +156,7 @@ impl Reader<'_> {
                 self.note("a closing bracket was missing");
                 return Ok(true);
             }
-            None => return Err(Stop::More),
+            None => return Err(Stop::MORE),
         }
         Ok(false)
     }
@@ -154,7 +167,7 @@ impl Reader<'_> {
             .find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'))
             .unwrap_or(self.rest().len());
         if len == self.rest().len() && !self.ended {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         match serde_json::from_str::<Value>(&self.rest()[..len]) {
             Ok(value) => {
@@ -168,7 +181,7 @@ impl Reader<'_> {
     fn word(&mut self) -> Result<Value, Stop> {
         let len = self.rest().find(|c: char| !c.is_alphabetic()).unwrap_or(self.rest().len());
         if len == self.rest().len() && !self.ended {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         let word = &self.rest()[..len];
         let value = match word {
@@ -194,12 +207,12 @@ impl Reader<'_> {
         }
         // Two quotes are an empty string or the beginning of three.
         if self.rest().len() == 2 && triple.starts_with(self.rest()) && !self.ended {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         self.at += 1;
         let mut out = String::new();
         loop {
-            let c = self.peek().ok_or(Stop::More)?;
+            let c = self.peek().ok_or(Stop::More(Wait::Quote(quote)))?;
             self.at += c.len_utf8();
             match c {
                 c if c == quote => return Ok(out),
@@ -217,9 +230,9 @@ impl Reader<'_> {
     /// Python's long string, as it stands.
     fn triple(&mut self, quotes: &str) -> Result<String, Stop> {
         let body = &self.rest()[3..];
-        let len = body.find(quotes).ok_or(Stop::More)?;
+        let len = body.find(quotes).ok_or_else(|| Stop::More(Wait::text(quotes)))?;
         if body.len() == len + 3 && !self.ended {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         let body = body[..len].to_owned();
         self.note("a string in three quotes");
@@ -228,7 +241,7 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self, out: &mut String) -> Result<(), Stop> {
-        let c = self.peek().ok_or(Stop::More)?;
+        let c = self.peek().ok_or(Stop::MORE)?;
         self.at += c.len_utf8();
         match c {
             '"' | '\\' | '/' => out.push(c),
@@ -255,7 +268,7 @@ impl Reader<'_> {
                 let c = match first {
                     Some(0xd800..=0xdbff) if self.rest().starts_with("\\u") || "\\u".starts_with(self.rest()) => {
                         if self.rest().len() < 2 {
-                            return Err(Stop::More);
+                            return Err(Stop::MORE);
                         }
                         self.at += 2;
                         let second = self.hex()?;
@@ -279,7 +292,7 @@ impl Reader<'_> {
     fn code(&mut self, digits: usize, out: &mut String) -> Result<(), Stop> {
         let len = self.rest().chars().take_while(char::is_ascii_hexdigit).take(digits).count();
         if len < digits && len == self.rest().len() {
-            return Err(Stop::More);
+            return Err(Stop::MORE);
         }
         let code = u32::from_str_radix(&self.rest()[..len], 16).ok();
         out.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -291,7 +304,7 @@ impl Reader<'_> {
     fn hex(&mut self) -> Result<Option<u32>, Stop> {
         let mut value = Some(0);
         for _ in 0..4 {
-            let c = self.peek().ok_or(Stop::More)?;
+            let c = self.peek().ok_or(Stop::MORE)?;
             match c.to_digit(16) {
                 Some(digit) => value = value.map(|v| v * 16 + digit),
                 None => return Ok(None),
