@@ -82,7 +82,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         let mut report = Report { model: config.model.clone(), ..Report::default() };
         speeds(&engine, args, &mut report).await?;
         if let Some(server) = &args.against {
-            report.against = Some(against::measure(server, &engine, &config, dirs, (args.copy, args.repeat)).await?);
+            report.against = Some(against::measure(server, &engine, &config, dirs, args.copy, args.repeat).await?);
         }
         if !args.quick {
             report.copying = Some(cases::copying(&engine, args.copy, args.repeat).await?);

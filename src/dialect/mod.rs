@@ -160,12 +160,15 @@ pub trait Dialect: Send + Sync {
         "\n\n"
     }
 
+    /// What ends reasoning, up to where the answer begins; `None` where the form has no marks for it.
+    fn closing(&self) -> Option<String> {
+        self.reasoning().map(|(_, close)| format!("{close}{}", self.after_reasoning()))
+    }
+
     /// What ends reasoning that a prompt begins, up to where the answer does; empty where it begins none.
     fn end_of_thought(&self, prompt: &str) -> String {
-        match self.reasoning() {
-            Some((open, close)) if prompt.trim_end().ends_with(open) => format!("{close}{}", self.after_reasoning()),
-            _ => String::new(),
-        }
+        let begun = self.reasoning().is_some_and(|(open, _)| prompt.trim_end().ends_with(open));
+        self.closing().filter(|_| begun).unwrap_or_default()
     }
 
     /// Texts that end the model's turn, besides the tokens that its vocabulary names for that.

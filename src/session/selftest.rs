@@ -12,6 +12,8 @@ use crate::engine::{Constraint, Delta, Engine, EngineError, Request, Stop};
 
 /// Tokens that a call of one argument never needs, with some thought before it.
 const LIMIT: usize = 1500;
+/// Bytes of text after which no call will come: whoever begins with so much of it would go on for a minute on a CPU.
+const TEXT: usize = 400;
 
 /// What the test found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +78,12 @@ async fn ask(engine: &dyn Engine, specs: &[ToolSpec]) -> Result<(SelfTest, bool)
                 let path = call.arguments.get("path").and_then(|path| path.as_str()).unwrap_or_default();
                 found.calls = call.name == "read" && path.trim_start_matches("./") == "notes.txt";
             }
-            Delta::Text(text) | Delta::Malformed { text, .. } => found.wrote.push_str(&text),
+            Delta::Text(text) | Delta::Malformed { text, .. } => {
+                found.wrote.push_str(&text);
+                if found.wrote.len() > TEXT {
+                    break;
+                }
+            }
             // Whoever was still thinking has shown nothing yet.
             Delta::Usage(usage) => is_telling = usage.stop != Stop::Length,
             Delta::Reasoning(_) | Delta::Prefill { .. } => {}

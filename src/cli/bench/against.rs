@@ -49,7 +49,8 @@ pub async fn measure(
     engine: &LocalEngine,
     config: &Config,
     dirs: &Dirs,
-    (copied, repeat): (usize, usize),
+    copied: usize,
+    repeat: usize,
 ) -> Result<Against, Error> {
     let rival =
         if what.contains("://") { connect(what, config, None).await? } else { start(what, config, dirs).await? };

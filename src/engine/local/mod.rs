@@ -269,8 +269,8 @@ impl LocalEngine {
         let prompt = self.prompt(&said.map(|(role, text)| Message::new(role, text)), &[]).ok()?.text;
         let between = prompt.split(answer).nth(1)?.split(next).next()?;
         let vocab = self.model.vocab();
-        let (open, close) = self.dialect.reasoning().unwrap_or_default();
-        let within = format!("{open}{}", self.closing(close));
+        let (open, _) = self.dialect.reasoning().unwrap_or_default();
+        let within = open.to_owned() + &self.dialect.closing().unwrap_or_default();
         let within = vocab.tokenize(within.as_bytes(), false, true);
         let mut tokens = vocab.tokenize(between.as_bytes(), false, true).into_iter();
         tokens.find(|token| vocab.is_control(*token) && !vocab.is_eog(*token) && !within.contains(token))
@@ -286,13 +286,8 @@ impl LocalEngine {
         self.controls.iter().filter(|control| !control.is_empty()).filter_map(end).max().unwrap_or(0)
     }
 
-    fn closing(&self, close: &str) -> String {
-        format!("{close}{}", self.dialect.after_reasoning())
-    }
-
     fn allowance(&self) -> Option<Allowance> {
-        let (_, close) = self.dialect.reasoning()?;
-        let close = thinking::LAST_WORDS.to_owned() + &self.closing(close);
+        let close = thinking::LAST_WORDS.to_owned() + &self.dialect.closing()?;
         Some(Allowance::new(self.thinking, self.model.vocab().tokenize(close.as_bytes(), false, true)))
     }
 
