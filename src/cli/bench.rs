@@ -2,15 +2,17 @@
 
 mod against;
 mod cases;
+mod first;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use self::against::Against;
-use self::cases::{Copying, FirstToken};
+use self::cases::Copying;
+use self::first::FirstToken;
 use super::{Common, Error, ModelOptions, setup, undo};
-use crate::config::{Config, Dirs};
+use crate::config::Dirs;
 use crate::engine::local::LocalEngine;
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +36,9 @@ pub struct Args {
     /// Tokens to write of a file of 200 lines that is copied with a small change; all are some two thousand.
     #[arg(long, default_value_t = 240)]
     copy: usize,
+    /// Tokens of the conversation whose next turn is measured, and that is resumed.
+    #[arg(long, default_value_t = 2000)]
+    history: usize,
     /// Measure reading and writing only: no first token, no drafts.
     #[arg(long)]
     quick: bool,
@@ -72,7 +77,8 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     let mut config = super::config(dirs, &setup::folder(&args.common)?, &args.model)?;
     if config.context == 0 {
         let deepest = args.depth.iter().max().copied().unwrap_or(0);
-        let cases = if args.quick && args.against.is_none() { 0 } else { cases::CONTEXT };
+        let cases =
+            if args.quick && args.against.is_none() { 0 } else { cases::CONTEXT.max(args.history * 5 / 4 + 1024) };
         config.context = (deepest + args.prompt + args.generate + 64).max(cases).next_multiple_of(256);
     }
     config.snapshots = 0;
@@ -88,7 +94,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
             report.copying = Some(cases::copying(&engine, args.copy, args.repeat).await?);
             report.batch_speedup = Some(cases::side_by_side(&engine, args.repeat).await?);
             drop(engine);
-            report.ttft_ms = Some(first_token(&config, dirs, args.repeat).await?);
+            report.ttft_ms = Some(first::measure(&config, dirs, args.history, args.repeat).await?);
         }
         report.peak_rss_mb = peak_rss();
         Ok::<_, Error>(report)
@@ -114,24 +120,6 @@ async fn speeds(engine: &LocalEngine, args: &Args, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// The snapshots of this go into a folder of their own.
-async fn first_token(config: &Config, dirs: &Dirs, repeat: usize) -> Result<FirstToken, Error> {
-    let failed = |e: std::io::Error| Error::Other(format!("there is no room for temporary files: {e}"));
-    let mut rounds = Vec::new();
-    for _ in 0..repeat.max(1) {
-        let folder = tempfile::tempdir().map_err(failed)?;
-        let own = Dirs { cache: folder.path().to_owned(), ..dirs.clone() };
-        let config = Config { snapshots: 4096, ..config.clone() };
-        let cold = cases::opening(&setup::engine(&config, &own)?).await?;
-        let engine = setup::engine(&config, &own)?;
-        let snapshot = cases::opening(&engine).await?;
-        let next_turn = cases::next_turn(&engine).await?;
-        rounds.push(FirstToken { cold, snapshot, next_turn });
-    }
-    let of = |field: fn(&FirstToken) -> f64| cases::median(rounds.iter().map(field).collect());
-    Ok(FirstToken { cold: of(|r| r.cold), snapshot: of(|r| r.snapshot), next_turn: of(|r| r.next_turn) })
-}
-
 /// The most memory that this process ever had in use, in MB.
 fn peak_rss() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -150,9 +138,11 @@ fn table(report: &Report) -> String {
         let decode = report.decode_tps.get(depth).copied().unwrap_or_default();
         lines.push(format!("  behind {depth} tokens: reads {prefill:.1} tokens/s, writes {decode:.1} tokens/s"));
     }
-    if let Some(FirstToken { cold, snapshot, next_turn }) = &report.ttft_ms {
+    if let Some(FirstToken { cold, snapshot, next_turn, only_new, resumed, history }) = &report.ttft_ms {
+        lines.push(format!("  first token: {cold:.0} ms cold, {snapshot:.0} ms with a snapshot"));
         lines.push(format!(
-            "  first token: {cold:.0} ms cold, {snapshot:.0} ms with a snapshot, {next_turn:.0} ms in the next turn"
+            "  behind {history} tokens of a conversation: {next_turn:.0} ms ({only_new:.0} of it reading what is new), \
+             {resumed:.0} ms when it is resumed"
         ));
     }
     if let Some(Copying { copy_speedup, prose_ratio, constrained_ratio, acceptance, .. }) = &report.copying {

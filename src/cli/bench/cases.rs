@@ -1,4 +1,4 @@
-//! What is measured beyond plain reading and writing: the first token of a request, and what drafts bring.
+//! What is measured beyond plain reading and writing: requests, and what drafts, grammars and company bring or cost.
 
 use std::time::Instant;
 
@@ -22,17 +22,6 @@ const FILE: &str = include_str!("../../engine/local/worker.rs");
 const LINES: usize = 200;
 /// Lines of it that a conversation begins with.
 const SHOWN: usize = 120;
-
-/// Milliseconds to the first token of a request.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct FirstToken {
-    /// Nothing of it has been read before.
-    pub cold: f64,
-    /// The first request after a start that finds the system prompt on disk.
-    pub snapshot: f64,
-    /// The second request of a conversation that holds a file.
-    pub next_turn: f64,
-}
 
 /// Writing with drafts against writing without, in the same run.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -58,7 +47,7 @@ const EACH: usize = 128;
 /// What came of a request.
 pub struct Answer {
     text: String,
-    usage: Usage,
+    pub usage: Usage,
     /// Milliseconds to its first token, and to its last.
     pub first_ms: f64,
     last_ms: f64,
@@ -183,27 +172,15 @@ fn head(lines: usize) -> String {
     FILE.split_inclusive('\n').take(lines).collect()
 }
 
-/// Milliseconds to the first token of a session's first request.
-///
-/// # Errors
-/// The engine cannot go on.
-pub async fn opening(engine: &LocalEngine) -> Result<f64, Error> {
-    Ok(ask(engine, session(vec![Message::new(Role::User, "What is an anvil?")])).await?.first_ms)
-}
-
-/// Milliseconds to the first token of the second request of a conversation.
-///
-/// # Errors
-/// The engine cannot go on.
-pub async fn next_turn(engine: &LocalEngine) -> Result<f64, Error> {
-    ask(engine, unread(0)).await?;
-    Ok(ask(engine, followed_up(0)).await?.first_ms)
-}
-
 /// A request with a file, which begins as none of another number does.
 pub fn unread(number: usize) -> Request {
-    let file = head(SHOWN);
-    session(vec![Message::new(Role::User, format!("{number}\n{file}\n\nWhat is this?"))])
+    session(vec![shown(number, SHOWN)])
+}
+
+/// Lines of a file, over and over, and a question.
+pub fn shown(number: usize, lines: usize) -> Message {
+    let file: String = FILE.split_inclusive('\n').cycle().take(lines).collect();
+    Message::new(Role::User, format!("{number}\n{file}\n\nWhat is this?"))
 }
 
 /// A second request behind that.
@@ -215,7 +192,7 @@ pub fn followed_up(number: usize) -> Request {
 }
 
 /// A request as a session makes it: a system prompt and the tools come first.
-fn session(said: Vec<Message>) -> Request {
+pub fn session(said: Vec<Message>) -> Request {
     let mut messages = vec![Message::new(Role::System, include_str!("../../../prompts/system.md"))];
     messages.extend(said);
     let tools = tool::builtin().iter().map(|tool| tool.spec().to_spec()).collect();

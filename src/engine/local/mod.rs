@@ -7,6 +7,7 @@ mod handle;
 mod kv;
 mod largest;
 pub(in crate::engine) mod output;
+mod prompt;
 mod sample;
 mod scheduler;
 mod snapshot;
@@ -26,7 +27,6 @@ use std::thread::JoinHandle;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use jiff::tz::TimeZone;
 use llama_cpp_2::LogOptions;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
@@ -40,15 +40,14 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use self::generate::Job;
+use self::prompt::Prompts;
 use self::sample::Grammars;
 use self::scheduler::{Command, Scheduler, Work};
 use self::snapshot::Snapshots;
 use self::thinking::Allowance;
 use self::worker::{SLOTS, Worker};
-use super::{Constraint, Delta, Engine, EngineError, Infill, ModelInfo, Request, Sampling};
-use crate::dialect::{
-    self, Dialect, Grammar, Message, Parsed, Parser, Prompt, RenderOptions, Role, Thinking, ToolSpec,
-};
+use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request, Sampling};
+use crate::dialect::{Grammar, Message, Parsed, Parser, Thinking, ToolSpec};
 use crate::model::fit::KvType;
 
 pub use self::adapter::Adapter;
@@ -91,18 +90,11 @@ pub struct Options {
 pub struct LocalEngine {
     model: Arc<LlamaModel>,
     info: ModelInfo,
-    dialect: Box<dyn Dialect>,
-    render: RenderOptions,
-    /// The control tokens of the vocabulary, as text.
-    controls: Vec<String>,
-    /// Text to begin every prompt with, where the template leaves it out.
-    bos: Option<String>,
+    prompts: Prompts,
     /// The control token that the user's messages begin with.
     opener: Option<LlamaToken>,
-    /// What stands before, behind and in a gap, where the model fills gaps.
-    gap: Option<[String; 3]>,
-    /// Tokens that the model may reason before an answer.
-    thinking: usize,
+    /// How long the model may reason before an answer.
+    allowance: Option<Allowance>,
     /// `None` only while the engine goes.
     commands: Option<mpsc::UnboundedSender<Command>>,
     thread: Option<JoinHandle<()>>,
@@ -122,7 +114,6 @@ impl LocalEngine {
     /// # Errors
     /// llama.cpp cannot load the file or has no memory for the context.
     pub fn load(options: &Options) -> Result<Self, EngineError> {
-        let refused = |what: String| EngineError::Load(what);
         let backend = backend()?;
         let experts = experts(options.cpu_experts);
         let mut params = pin!(LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers));
@@ -135,52 +126,30 @@ impl LocalEngine {
         })?;
         let adapter = options.adapter.as_ref().map(|adapter| adapter.load(&mut model)).transpose()?;
         let model = Arc::new(model);
-        let meta = |key: &str| model.meta_val_str(key).ok();
-        let template = meta("tokenizer.chat_template").unwrap_or_default();
-        let dialect = dialect::for_template(&template, options.dialect.as_deref())
-            .map_err(|error| refused(format!("{}: {error}", options.name)))?;
-        let vocab = model.vocab();
-        let text = |token| String::from_utf8_lossy(&vocab.token_to_piece(token, true, None)).into_owned();
-        let render = RenderOptions {
-            bos_token: text(vocab.bos()),
-            eos_token: text(vocab.eos()),
-            now: Some(jiff::Timestamp::now().to_zoned_datetime(TimeZone::system()).datetime()),
-            ..Thinking::options(options.thinking)
-        };
-        let thinking = options.thinking.map_or(usize::MAX, Thinking::budget).min(options.context / 4);
-        let tokens = (0..model.n_vocab()).map(LlamaToken).filter(|&token| vocab.is_control(token));
-        let controls = tokens.map(text).collect();
-        let bos = vocab.should_add_bos().then(|| render.bos_token.clone());
-        let marks = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
-        let gap = marks.iter().all(|mark| mark.0 >= 0).then(|| marks.map(text));
+        let prompts = Prompts::new(model.clone(), options)?;
         let info = ModelInfo {
             name: options.name.clone(),
-            architecture: meta("general.architecture").unwrap_or_default(),
+            architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
             parameters: model.n_params(),
             size: model.size(),
             context: options.context,
-            dialect: dialect.name().to_owned(),
+            dialect: prompts.dialect.name().to_owned(),
             device: device_names(options.gpu_layers),
-            infill: gap.is_some(),
+            infill: prompts.fills_gaps(),
             sampling: options.sampling.clone(),
         };
         let (commands, thread) =
             start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
-        let mut engine = Self {
+        let budget = options.thinking.map_or(usize::MAX, Thinking::budget).min(options.context / 4);
+        Ok(Self {
+            allowance: prompts.allowance(budget),
+            opener: prompts.opener(),
             model,
             info,
-            dialect,
-            render,
-            controls,
-            bos,
-            opener: None,
-            gap,
-            thinking,
+            prompts,
             commands: Some(commands),
             thread: Some(thread),
-        };
-        engine.opener = engine.find_opener();
-        Ok(engine)
+        })
     }
 
     /// Measures reading of `prompt` tokens and generating of `generate` behind a context of `depth` tokens. The KV cache is
@@ -192,13 +161,21 @@ impl LocalEngine {
         self.alone(move |worker| worker.measure(depth, prompt, generate)).await
     }
 
+    /// Seconds that reading so many tokens takes behind what the first conversation holds, which stays as it is.
+    ///
+    /// # Errors
+    /// llama.cpp could not decode.
+    pub async fn reading(&self, tokens: usize) -> Result<f64, EngineError> {
+        self.alone(move |worker| worker.reading(tokens)).await
+    }
+
     /// The number of the likeliest token behind each token of `text`. The KV cache is empty afterwards. Two devices that compute
     /// the same model agree but for close calls.
     ///
     /// # Errors
     /// llama.cpp could not decode, or the text is longer than one batch.
     pub async fn choices(&self, text: &str) -> Result<Vec<i32>, EngineError> {
-        let tokens = self.model.vocab().tokenize(text.as_bytes(), self.bos.is_some(), false);
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), self.prompts.adds_bos(), false);
         self.alone(move |worker| worker.choices(&tokens)).await
     }
 
@@ -221,106 +198,37 @@ impl LocalEngine {
         answer.await.map_err(|_| gone())?
     }
 
-    fn prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<Prompt, EngineError> {
-        let messages: Vec<Message> = messages.iter().map(|message| self.harmless(message)).collect();
-        let rendered = self.dialect.render(&messages, tools, &self.render);
-        let prompt = rendered.map_err(|e| EngineError::Prompt(e.to_string()))?;
-        Ok(match &self.bos {
-            Some(bos) if !prompt.text.starts_with(bos.as_str()) => Prompt { text: format!("{bos}{}", prompt.text) },
-            _ => prompt,
-        })
-    }
-
-    /// The message without control tokens in what users, files and commands said: written out, they would end the message
-    /// and speak for someone else.
-    fn harmless(&self, message: &Message) -> Message {
-        let mut message = message.clone();
-        if matches!(message.role, Role::User | Role::Tool) {
-            message.content = self.without_controls(message.content);
-        }
-        message
-    }
-
-    fn without_controls(&self, mut text: String) -> String {
-        for control in self.controls.iter().filter(|control| control.len() > 1) {
-            if text.contains(control.as_str()) {
-                let mut chars = control.chars();
-                let first = chars.next().unwrap_or_default();
-                text = text.replace(control.as_str(), &format!("{first}\u{200b}{}", chars.as_str()));
-            }
-        }
-        text
-    }
-
-    /// The prompt for a gap, in the order prefix, suffix, middle.
-    fn gap(&self, infill: &Infill) -> Result<String, EngineError> {
-        let [pre, suf, mid] =
-            self.gap.as_ref().ok_or_else(|| EngineError::Prompt("this model was not trained to fill gaps".into()))?;
-        let [before, after] = [&infill.before, &infill.after].map(|text| self.without_controls(text.clone()));
-        let bos = self.bos.as_deref().filter(|bos| !pre.starts_with(bos)).unwrap_or_default();
-        Ok(format!("{bos}{pre}{before}{suf}{after}{mid}"))
-    }
-
-    /// The first control token between an answer and the next request that does not end the answer itself, nor stands in it:
-    /// Harmony's channels, and the marks of Kimi K3, are of the same tokens within and between messages.
-    fn find_opener(&self) -> Option<LlamaToken> {
-        let (answer, next) = ("An answer.", "The next request.");
-        let said = [(Role::User, "A request."), (Role::Assistant, answer), (Role::User, next)];
-        let prompt = self.prompt(&said.map(|(role, text)| Message::new(role, text)), &[]).ok()?.text;
-        let between = prompt.split(answer).nth(1)?.split(next).next()?;
-        let vocab = self.model.vocab();
-        let (open, _) = self.dialect.reasoning().unwrap_or_default();
-        let within = open.to_owned() + &self.dialect.closing().unwrap_or_default();
-        let within = vocab.tokenize(within.as_bytes(), false, true);
-        let mut tokens = vocab.tokenize(between.as_bytes(), false, true).into_iter();
-        tokens.find(|token| vocab.is_control(*token) && !vocab.is_eog(*token) && !within.contains(token))
-    }
-
-    /// How many bytes of the prompt come before anything that was said in this conversation, up to a control token: the system
-    /// prompt and the tools.
-    fn stable(&self, messages: &[Message], tools: &[ToolSpec], prompt: &str) -> usize {
-        let Ok(opening) = self.prompt(&Message::opening(messages), tools) else { return 0 };
-        let common = opening.text.bytes().zip(prompt.bytes()).take_while(|(a, b)| a == b).count();
-        let head = &prompt[..prompt.floor_char_boundary(common)];
-        let end = |control: &String| head.rfind(control.as_str()).map(|at| at + control.len());
-        self.controls.iter().filter(|control| !control.is_empty()).filter_map(end).max().unwrap_or(0)
-    }
-
-    fn allowance(&self) -> Option<Allowance> {
-        let close = thinking::LAST_WORDS.to_owned() + &self.dialect.closing()?;
-        Some(Allowance::new(self.thinking, self.model.vocab().tokenize(close.as_bytes(), false, true)))
-    }
-
     fn job(&self, request: &Request, cancel: CancellationToken) -> Result<(Job, Deltas), EngineError> {
         let grammar = match &request.constraint {
             Constraint::Free => None,
-            Constraint::Call(specs) => Some(self.dialect.grammar(specs, false)),
-            Constraint::MustCall(specs) => Some(self.dialect.grammar(specs, true)),
+            Constraint::Call(specs) => Some(self.prompts.dialect.grammar(specs, false)),
+            Constraint::MustCall(specs) => Some(self.prompts.dialect.grammar(specs, true)),
             Constraint::OneOf(texts) => Some(Ok(one_of(texts))),
         };
         let grammar = grammar.transpose().map_err(|e| EngineError::Prompt(e.to_string()))?;
         let (deltas, receiver) = mpsc::unbounded_channel();
         let (prompt, stable, parser): (String, usize, Box<dyn Parser>) = if let Some(infill) = &request.infill {
-            (self.gap(infill)?, 0, Box::new(Plain))
+            (self.prompts.gap(infill)?, 0, Box::new(Plain))
         } else {
-            let mut prompt = self.prompt(&request.messages, &request.tools)?;
+            let mut prompt = self.prompts.chat(&request.messages, &request.tools)?;
             if request.is_bound() {
-                prompt.text.push_str(&self.dialect.end_of_thought(&prompt.text));
+                prompt.text.push_str(&self.prompts.dialect.end_of_thought(&prompt.text));
             }
-            let stable = self.stable(&request.messages, &request.tools, &prompt.text);
+            let stable = self.prompts.stable(&request.messages, &request.tools, &prompt.text);
             let plain = !request.prefix.is_empty();
-            let parser = if plain { Box::new(Plain) } else { self.dialect.parser_after(&request.tools, &prompt) };
+            let parser =
+                if plain { Box::new(Plain) } else { self.prompts.dialect.parser_after(&request.tools, &prompt) };
             (prompt.text + &request.prefix, stable, parser)
         };
         let job = Job {
-            thinking: self.allowance(),
+            thinking: self.allowance.clone(),
             stable,
             slot: request.slot as usize % SLOTS,
             copy_from: (!request.no_draft).then(|| request.copy_from.clone()),
             parser,
             prompt,
             opener: self.opener,
-            stop: request.stop.iter().chain(self.dialect.stops()).cloned().collect(),
+            stop: request.stop.iter().chain(self.prompts.dialect.stops()).cloned().collect(),
             grammar,
             sampling: request.sampling.clone(),
             max_tokens: request.max_tokens,
@@ -344,7 +252,7 @@ impl Engine for LocalEngine {
     }
 
     fn count_prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<usize, EngineError> {
-        Ok(self.count(&self.prompt(messages, tools)?.text))
+        Ok(self.count(&self.prompts.chat(messages, tools)?.text))
     }
 
     fn reads_ahead(&self) -> bool {

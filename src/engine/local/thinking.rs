@@ -13,7 +13,7 @@ use crate::dialect::Parsed;
 pub const LAST_WORDS: &str = "\n\nThat is enough thought. Now the answer.\n";
 
 /// What is left of the time to reason.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Allowance {
     /// Tokens.
     left: usize,

@@ -80,20 +80,36 @@ impl Threads {
         let mean = self.sum / self.count as f64;
         match self.trial.take() {
             // It ends as soon as it cannot be won any more.
-            Some(trial) if self.count == TRIAL || self.sum > trial.best.1 * BETTER * TRIAL as f64 => {
-                self.judge(trial, mean);
-            }
+            Some(trial) if self.count == TRIAL || self.sum >= Self::lost(&trial) => self.judge(trial, mean),
             Some(trial) => {
                 self.trial = Some(trial);
                 return;
             }
             // Neither may a disturbance go on for a whole window: it can make a token a hundred times as slow.
-            None if self.count == WINDOW || (self.usual > 0.0 && self.sum > self.usual * DISTURBED * WINDOW as f64) => {
-                self.watch(mean, others);
+            None if self.count == WINDOW || (self.usual > 0.0 && self.sum >= self.disturbed()) => {
+                self.watch(mean, others)
             }
             None => return,
         }
         (self.sum, self.count) = (0.0, 0);
+    }
+
+    /// How long the next token may take. One that takes longer shows already that there are too many threads; it is better
+    /// stopped, noted and decoded with fewer. `None` where there can be no fewer, or nothing to compare with.
+    pub fn limit(&self) -> Option<Duration> {
+        let most = self.trial.as_ref().map_or(self.disturbed(), Self::lost);
+        let left = || Duration::from_secs_f64((most - self.sum).max(0.0)) + Duration::from_micros(1);
+        (self.now > 1 && most > 0.0).then(left)
+    }
+
+    /// Seconds that all tokens of a trial may take together, or it is lost.
+    fn lost(trial: &Trial) -> f64 {
+        trial.best.1 * BETTER * TRIAL as f64
+    }
+
+    /// Seconds that all tokens of a window may take together, or something else is running.
+    fn disturbed(&self) -> f64 {
+        self.usual * DISTURBED * WINDOW as f64
     }
 
     fn judge(&mut self, mut trial: Trial, mean: f64) {
@@ -116,18 +132,23 @@ impl Threads {
     }
 
     fn watch(&mut self, mean: f64, others: impl Fn() -> usize) {
+        let relieved = mean < self.usual * RELIEVED;
         if self.usual == 0.0 {
             (self.usual, self.rest) = (mean, self.patience);
         } else if mean > self.usual * DISTURBED {
             return self.fewer(mean);
-        } else if mean < self.usual * RELIEVED {
+        } else if relieved {
             self.usual = mean;
-            (self.rest, self.patience) = (0, PATIENCE.0);
         }
         self.usual += WEIGHT * (mean - self.usual);
         if self.now < self.most {
+            // Tokens that grow faster mean little while no core is free: the first ones after a pause are slow.
+            let free = others() + self.now < self.most;
+            if free && relieved {
+                (self.rest, self.patience) = (1, PATIENCE.0);
+            }
             // One look is not enough: a program may have been between two of its tasks.
-            let rest = if others() + self.now < self.most { self.rest.min(2) } else { self.rest };
+            let rest = if free { self.rest.min(2) } else { self.rest };
             self.rest = rest.saturating_sub(1);
             if self.rest == 0 {
                 self.attempt(vec![(self.now + (self.now / 4).max(1)).min(self.most)]);
@@ -166,6 +187,11 @@ mod tests {
     /// Decodes `tokens`, each taking what `cost` says for the number of threads; returns how many were used for each.
     fn decode(threads: &mut Threads, tokens: usize, cost: impl Fn(usize) -> f64, others: usize) -> Vec<usize> {
         let one = |_| {
+            while let Some(limit) = threads.limit().map(|limit| limit.as_secs_f64())
+                && cost(threads.now()) > limit
+            {
+                threads.note(limit, || others);
+            }
             let now = threads.now();
             threads.note(cost(now), || others);
             now
@@ -219,6 +245,24 @@ mod tests {
         assert!(of_best(&decode(&mut threads, 400, busy, 1), 2, busy) > 0.95);
         threads.begin(|| 0);
         assert_eq!(threads.now(), 2);
+    }
+
+    #[test]
+    fn a_token_that_hangs_is_not_waited_for() {
+        let stuck = |n| if n == 1 { 0.055 } else { 3.0 };
+        let mut threads = Threads::new(2);
+        decode(&mut threads, 20, idle, 0);
+        assert!(threads.limit().is_some_and(|limit| limit < Duration::from_millis(400)));
+        assert!(decode(&mut threads, 200, stuck, 1).iter().all(|&n| n == 1));
+        assert_eq!(threads.limit(), None);
+    }
+
+    #[test]
+    fn a_slow_start_is_no_relief_while_no_core_is_free() {
+        let mut threads = Threads::new(2);
+        threads.begin(|| 1);
+        decode(&mut threads, 8, |_| 0.080, 1);
+        assert!(decode(&mut threads, 400, busy, 1).iter().all(|&n| n == 1));
     }
 
     #[test]

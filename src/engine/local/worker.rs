@@ -25,6 +25,9 @@ pub const SLOTS: usize = 16;
 /// What `llama_decode` returns where the watch stopped it.
 const STOPPED: i32 = 2;
 
+/// So often one token is begun again with another number of threads.
+const MOST_RESTARTS: usize = 4;
+
 /// Measured speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
@@ -285,15 +288,9 @@ impl<'m> Worker<'m> {
             let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
             self.batch.add(row.token, position, &[id(row.slot)], row.logits).map_err(|e| broken(&e))?;
         }
-        let start = Instant::now();
-        match self.compute(watch) {
-            Ok(()) => {
-                if let [_] = rows {
-                    let own = self.threads.now();
-                    self.threads.note(start.elapsed().as_secs_f64(), || others(own));
-                }
-                Ok(())
-            }
+        let computed = if let [row] = rows { self.compute_token(row.slot, watch) } else { self.compute(watch) };
+        match computed {
+            Ok(()) => Ok(()),
             Err(DecodeError::NoKvCacheSlot) => Err(Failure::Full),
             Err(DecodeError::Unknown(STOPPED)) => {
                 // Of a batch in several parts some may have been taken in.
@@ -308,6 +305,22 @@ impl<'m> Worker<'m> {
                 Err(broken(&error))
             }
         }
+    }
+
+    /// Computes a batch of one token, and learns from how long it takes with how many threads. One that hangs, since other
+    /// programs have taken a core, is begun again with fewer.
+    fn compute_token(&mut self, slot: usize, watch: Watch<'_>) -> Result<(), DecodeError> {
+        for _ in 0..MOST_RESTARTS {
+            let (own, start) = (self.threads.now(), Instant::now());
+            let limit = self.threads.limit().filter(|_| self.can_cut());
+            let result = self.compute(&|| watch() || limit.is_some_and(|limit| start.elapsed() > limit));
+            self.threads.note(start.elapsed().as_secs_f64(), || others(own));
+            if !matches!(result, Err(DecodeError::Unknown(STOPPED))) || watch() {
+                return result;
+            }
+            self.trim(slot);
+        }
+        self.compute(watch)
     }
 
     fn compute(&mut self, watch: Watch<'_>) -> Result<(), DecodeError> {
@@ -393,6 +406,18 @@ impl<'m> Worker<'m> {
         let speed = Speed { prefill: rate(prompt, read), decode: rate(generate, start.elapsed()) };
         self.empty(0);
         Ok(speed)
+    }
+
+    /// Seconds that reading so many random tokens takes behind what the first slot holds, which stays as it is where its memory
+    /// can be cut.
+    pub fn reading(&mut self, tokens: usize) -> Result<f64, EngineError> {
+        let tokens = random_tokens(tokens, self.model.n_vocab());
+        self.look_around();
+        let start = Instant::now();
+        self.read(&tokens, self.slots[0].len())?;
+        let seconds = start.elapsed().as_secs_f64();
+        self.trim(0);
+        Ok(seconds)
     }
 
     fn read(&mut self, tokens: &[LlamaToken], at: usize) -> Result<(), EngineError> {
