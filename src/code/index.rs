@@ -137,6 +137,15 @@ impl Index {
         self.files.get(path).map(|entry| entry.outline().definitions)
     }
 
+    /// Every definition as `file#name`, the name with its scope, in the order of the files; at most `most`.
+    pub fn places(&self, most: usize) -> Vec<String> {
+        let place = |(file, entry): (&String, &Arc<Entry>)| {
+            let definitions = entry.outline().definitions.into_iter();
+            definitions.map(|definition| format!("{file}#{}", definition.qualified())).collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(place).take(most).collect()
+    }
+
     /// The definition that a line of a file stands in, with its scope.
     pub fn enclosing(&self, path: &str, line: u32) -> Option<String> {
         self.files.get(path)?.outline().enclosing(line).map(Definition::qualified)

@@ -6,12 +6,15 @@ use std::sync::OnceLock;
 use tree_sitter::{Node, Query};
 use tree_sitter_language::LanguageFn;
 
+use super::highlight::Colours;
 use Form::{Data, Loose, Program};
 
 /// A programming language.
 pub struct Language {
     /// As people write it.
     pub name: &'static str,
+    /// What stands behind the fence of a code block in it.
+    pub fence: &'static str,
     /// Of its files, lower case, without the dot.
     pub extensions: &'static [&'static str],
     grammar: LanguageFn,
@@ -22,6 +25,7 @@ pub struct Language {
     compiled: OnceLock<Option<Query>>,
     /// What the leaves of its trees are, by the number of their kind.
     leaves: OnceLock<Vec<Leaf>>,
+    pub(super) colours: Colours,
 }
 
 /// What texts of a language are.
@@ -52,74 +56,172 @@ pub(super) enum Leaf {
 /// A row of [`LANGUAGES`].
 const fn row(
     name: &'static str,
+    fence: &'static str,
     extensions: &'static [&'static str],
     grammar: LanguageFn,
     query: &'static str,
     form: Form,
 ) -> Language {
-    Language { name, extensions, grammar, query, form, compiled: OnceLock::new(), leaves: OnceLock::new() }
+    Language {
+        name,
+        fence,
+        extensions,
+        grammar,
+        query,
+        form,
+        compiled: OnceLock::new(),
+        leaves: OnceLock::new(),
+        colours: Colours::none(),
+    }
 }
 
 /// All of them. To add one: its tree-sitter crate in `Cargo.toml`, its query in `queries/`, its row here, a case in the tests
-/// of [`super::syntax`] and of [`super::extract`].
+/// of [`super::syntax`], [`super::extract`] and [`super::highlight`].
 pub static LANGUAGES: [Language; 24] = [
     row(
         "C",
+        "c",
         &["c", "h"],
         tree_sitter_c::LANGUAGE,
         concat!(include_str!("queries/c-family.scm"), include_str!("queries/c.scm")),
         Program,
-    ),
+    )
+    .coloured(&[tree_sitter_c::HIGHLIGHT_QUERY], ""),
     row(
         "C++",
+        "cpp",
         &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "cu", "cuh"],
         tree_sitter_cpp::LANGUAGE,
         concat!(include_str!("queries/c-family.scm"), include_str!("queries/cpp.scm")),
         Program,
-    ),
-    row("Go", &["go"], tree_sitter_go::LANGUAGE, include_str!("queries/go.scm"), Program),
-    row("Java", &["java"], tree_sitter_java::LANGUAGE, include_str!("queries/java.scm"), Program),
+    )
+    .coloured(&[tree_sitter_c::HIGHLIGHT_QUERY, tree_sitter_cpp::HIGHLIGHT_QUERY], ""),
+    row("Go", "go", &["go"], tree_sitter_go::LANGUAGE, include_str!("queries/go.scm"), Program)
+        .coloured(&[tree_sitter_go::HIGHLIGHTS_QUERY], ""),
+    row("Java", "java", &["java"], tree_sitter_java::LANGUAGE, include_str!("queries/java.scm"), Program)
+        .coloured(&[tree_sitter_java::HIGHLIGHTS_QUERY], ""),
     row(
         "JavaScript",
+        "javascript",
         &["js", "mjs", "cjs", "jsx"],
         tree_sitter_javascript::LANGUAGE,
         concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/javascript.scm")),
         Program,
-    ),
-    row("Python", &["py", "pyi", "pyw"], tree_sitter_python::LANGUAGE, include_str!("queries/python.scm"), Program),
-    row("Rust", &["rs"], tree_sitter_rust::LANGUAGE, include_str!("queries/rust.scm"), Program),
+    )
+    .coloured(&[tree_sitter_javascript::HIGHLIGHT_QUERY, tree_sitter_javascript::JSX_HIGHLIGHT_QUERY], ""),
+    row(
+        "Python",
+        "python",
+        &["py", "pyi", "pyw"],
+        tree_sitter_python::LANGUAGE,
+        include_str!("queries/python.scm"),
+        Program,
+    )
+    .coloured(&[tree_sitter_python::HIGHLIGHTS_QUERY], ""),
+    row("Rust", "rust", &["rs"], tree_sitter_rust::LANGUAGE, include_str!("queries/rust.scm"), Program)
+        .coloured(&[tree_sitter_rust::HIGHLIGHTS_QUERY], tree_sitter_rust::INJECTIONS_QUERY),
     row(
         "TypeScript",
+        "typescript",
         &["ts", "mts", "cts"],
         tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
         concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/typescript.scm")),
         Program,
-    ),
+    )
+    .coloured(&[tree_sitter_javascript::HIGHLIGHT_QUERY, tree_sitter_typescript::HIGHLIGHTS_QUERY], ""),
     row(
         "TSX",
+        "tsx",
         &["tsx"],
         tree_sitter_typescript::LANGUAGE_TSX,
         concat!(include_str!("queries/ecmascript.scm"), include_str!("queries/typescript.scm")),
         Program,
+    )
+    .coloured(
+        &[
+            tree_sitter_javascript::HIGHLIGHT_QUERY,
+            tree_sitter_javascript::JSX_HIGHLIGHT_QUERY,
+            tree_sitter_typescript::HIGHLIGHTS_QUERY,
+        ],
+        "",
     ),
-    row("C#", &["cs"], tree_sitter_c_sharp::LANGUAGE, include_str!("queries/c-sharp.scm"), Program),
-    row("Ruby", &["rb", "rake", "gemspec"], tree_sitter_ruby::LANGUAGE, include_str!("queries/ruby.scm"), Program),
-    row("PHP", &["php"], tree_sitter_php::LANGUAGE_PHP, include_str!("queries/php.scm"), Program),
-    row("Bash", &["sh", "bash", "bats"], tree_sitter_bash::LANGUAGE, include_str!("queries/bash.scm"), Program),
-    row("Lua", &["lua"], tree_sitter_lua::LANGUAGE, include_str!("queries/lua.scm"), Program),
-    row("Kotlin", &["kt", "kts"], tree_sitter_kotlin_ng::LANGUAGE, include_str!("queries/kotlin.scm"), Program),
-    row("Swift", &["swift"], tree_sitter_swift::LANGUAGE, include_str!("queries/swift.scm"), Program),
-    row("Scala", &["scala", "sc"], tree_sitter_scala::LANGUAGE, include_str!("queries/scala.scm"), Program),
-    row("CSS", &["css"], tree_sitter_css::LANGUAGE, include_str!("queries/css.scm"), Data),
-    row("TOML", &["toml"], tree_sitter_toml_ng::LANGUAGE, include_str!("queries/toml.scm"), Data),
-    row("HTML", &["html", "htm"], tree_sitter_html::LANGUAGE, include_str!("queries/html.scm"), Loose),
-    row("JSON", &["json"], tree_sitter_json::LANGUAGE, include_str!("queries/json.scm"), Loose),
-    row("YAML", &["yaml", "yml"], tree_sitter_yaml::LANGUAGE, include_str!("queries/yaml.scm"), Loose),
-    row("Markdown", &["md", "markdown"], tree_sitter_md::LANGUAGE, include_str!("queries/markdown.scm"), Loose),
-    row("SQL", &["sql"], tree_sitter_sequel::LANGUAGE, include_str!("queries/sql.scm"), Loose),
+    row("C#", "csharp", &["cs"], tree_sitter_c_sharp::LANGUAGE, include_str!("queries/c-sharp.scm"), Program)
+        .coloured(&[tree_sitter_c_sharp::HIGHLIGHTS_QUERY], ""),
+    row(
+        "Ruby",
+        "ruby",
+        &["rb", "rake", "gemspec"],
+        tree_sitter_ruby::LANGUAGE,
+        include_str!("queries/ruby.scm"),
+        Program,
+    )
+    .coloured(&[tree_sitter_ruby::HIGHLIGHTS_QUERY], ""),
+    row("PHP", "php", &["php"], tree_sitter_php::LANGUAGE_PHP, include_str!("queries/php.scm"), Program)
+        .coloured(&[tree_sitter_php::HIGHLIGHTS_QUERY], tree_sitter_php::INJECTIONS_QUERY),
+    row("Bash", "bash", &["sh", "bash", "bats"], tree_sitter_bash::LANGUAGE, include_str!("queries/bash.scm"), Program)
+        .coloured(&[tree_sitter_bash::HIGHLIGHT_QUERY], ""),
+    row("Lua", "lua", &["lua"], tree_sitter_lua::LANGUAGE, include_str!("queries/lua.scm"), Program)
+        .coloured(&[tree_sitter_lua::HIGHLIGHTS_QUERY], ""),
+    row(
+        "Kotlin",
+        "kotlin",
+        &["kt", "kts"],
+        tree_sitter_kotlin_ng::LANGUAGE,
+        include_str!("queries/kotlin.scm"),
+        Program,
+    )
+    .coloured(&[include_str!("queries/kotlin-highlights.scm")], ""),
+    row("Swift", "swift", &["swift"], tree_sitter_swift::LANGUAGE, include_str!("queries/swift.scm"), Program)
+        .coloured(&[tree_sitter_swift::HIGHLIGHTS_QUERY], ""),
+    row("Scala", "scala", &["scala", "sc"], tree_sitter_scala::LANGUAGE, include_str!("queries/scala.scm"), Program)
+        .coloured(&[tree_sitter_scala::HIGHLIGHTS_QUERY], ""),
+    row("CSS", "css", &["css"], tree_sitter_css::LANGUAGE, include_str!("queries/css.scm"), Data)
+        .coloured(&[tree_sitter_css::HIGHLIGHTS_QUERY], ""),
+    row("TOML", "toml", &["toml"], tree_sitter_toml_ng::LANGUAGE, include_str!("queries/toml.scm"), Data)
+        .coloured(&[tree_sitter_toml_ng::HIGHLIGHTS_QUERY], ""),
+    row("HTML", "html", &["html", "htm"], tree_sitter_html::LANGUAGE, include_str!("queries/html.scm"), Loose)
+        .coloured(&[tree_sitter_html::HIGHLIGHTS_QUERY], tree_sitter_html::INJECTIONS_QUERY),
+    row("JSON", "json", &["json"], tree_sitter_json::LANGUAGE, include_str!("queries/json.scm"), Loose)
+        .coloured(&[tree_sitter_json::HIGHLIGHTS_QUERY], ""),
+    row("YAML", "yaml", &["yaml", "yml"], tree_sitter_yaml::LANGUAGE, include_str!("queries/yaml.scm"), Loose)
+        .coloured(&[tree_sitter_yaml::HIGHLIGHTS_QUERY], ""),
+    row(
+        "Markdown",
+        "markdown",
+        &["md", "markdown"],
+        tree_sitter_md::LANGUAGE,
+        include_str!("queries/markdown.scm"),
+        Loose,
+    )
+    .coloured(&[tree_sitter_md::HIGHLIGHT_QUERY_BLOCK], tree_sitter_md::INJECTION_QUERY_BLOCK),
+    row("SQL", "sql", &["sql"], tree_sitter_sequel::LANGUAGE, include_str!("queries/sql.scm"), Loose)
+        .coloured(&[tree_sitter_sequel::HIGHLIGHTS_QUERY], ""),
 ];
 
 impl Language {
+    /// With the grammar's own queries: what is coloured, later ones over earlier ones, and what code of other languages stands in
+    /// it.
+    const fn coloured(mut self, highlights: &'static [&'static str], injections: &'static str) -> Self {
+        self.colours.highlights = highlights;
+        self.colours.injections = injections;
+        self
+    }
+
+    /// The language that people call `name`, as behind the fence of a code block: by its name, its usual short one, or the
+    /// extension of its files.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        let name = name.to_ascii_lowercase();
+        let name = match name.as_str() {
+            "golang" => "go",
+            "shell" | "zsh" | "console" => "bash",
+            name => name,
+        };
+        let is = |language: &&Self| {
+            language.fence == name || language.name.eq_ignore_ascii_case(name) || language.extensions.contains(&name)
+        };
+        LANGUAGES.iter().find(is)
+    }
+
     /// The language of a file, by its name.
     pub fn of(path: &Path) -> Option<&'static Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();

@@ -9,6 +9,7 @@ mod definition;
 mod entry;
 mod extract;
 mod graph;
+pub mod highlight;
 mod history;
 mod index;
 mod language;

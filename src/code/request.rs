@@ -136,7 +136,7 @@ impl Query {
     pub fn of(request: &Request, index: &Index) -> Self {
         let text = &request.text;
         let mut query = Self { terms: weigh(text), ..Self::default() };
-        for token in text.split(|c: char| c.is_whitespace() || "\"'`,;".contains(c)) {
+        for token in text.split(|c: char| c.is_whitespace() || "\"'`,;#".contains(c)) {
             query.symbol(token, is_code(token));
         }
         // What stands between backticks is code, whatever it looks like.
@@ -144,7 +144,7 @@ impl Query {
             query.symbol(quoted, !quoted.contains(char::is_whitespace));
         }
         for (part, weight) in parts(text) {
-            for token in part.split(|c: char| c.is_whitespace() || "()[]{}<>\"'`,;".contains(c)) {
+            for token in part.split(|c: char| c.is_whitespace() || "()[]{}<>\"'`,;#".contains(c)) {
                 query.place(token, weight, text, index);
             }
         }

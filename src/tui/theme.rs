@@ -4,6 +4,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::code::highlight::Token;
+
 /// Whether colours are used; text attributes (bold, dim) are in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -22,8 +24,13 @@ pub struct Theme {
     /// The sign before what the user wrote, the cursor's side of the screen.
     pub accent: Style,
     pub heading: Style,
-    /// Code inside a sentence.
+    /// Code inside a sentence, and code of no known language.
     pub code: Style,
+    keyword: Style,
+    function: Style,
+    type_name: Style,
+    constant: Style,
+    string: Style,
     pub link: Style,
     pub good: Style,
     pub bad: Style,
@@ -49,6 +56,11 @@ impl Theme {
             accent: fg(Color::Cyan).add_modifier(Modifier::BOLD),
             heading: bold,
             code: fg(Color::Cyan),
+            keyword: fg(Color::Magenta),
+            function: bold,
+            type_name: fg(Color::Cyan),
+            constant: fg(Color::Red),
+            string: fg(Color::Green),
             link: plain.add_modifier(Modifier::UNDERLINED),
             good: fg(Color::Green),
             bad: fg(Color::Red),
@@ -56,6 +68,19 @@ impl Theme {
             added: fg(Color::Green),
             removed: fg(Color::Red),
             selected: plain.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// What a word of code looks like.
+    pub fn token(&self, token: Token) -> Style {
+        match token {
+            Token::Keyword => self.keyword,
+            Token::Function => self.function,
+            Token::Type => self.type_name,
+            Token::Constant => self.constant,
+            Token::String => self.string,
+            Token::Comment => self.dim,
+            Token::Heading => self.heading,
         }
     }
 }

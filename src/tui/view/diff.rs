@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::code;
 use crate::tui::text::{self, Break};
 use crate::tui::theme::Theme;
 
@@ -42,7 +43,8 @@ pub fn counts(diff: &str) -> String {
     format!("+{added} −{removed}")
 }
 
-/// The diff as lines of at most `columns`, each with `indent` spaces before it.
+/// The diff as lines of at most `columns`, each with `indent` spaces before it. What stays is in the colours of its language;
+/// what comes and goes is green and red.
 pub fn render(diff: &str, columns: usize, indent: usize, theme: &Theme) -> Vec<Line<'static>> {
     let rows = rows(diff);
     let digits = rows
@@ -55,6 +57,7 @@ pub fn render(diff: &str, columns: usize, indent: usize, theme: &Theme) -> Vec<L
     let line_end = |row: &Row<'_>| if let Row::Line { text, .. } = row { Some(text.ends_with('\r')) } else { None };
     let mixed = rows.iter().filter_map(line_end).any(|cr| cr) && rows.iter().filter_map(line_end).any(|cr| !cr);
     let pad = " ".repeat(indent);
+    let mut kept = unchanged(&rows, theme).into_iter();
     let mut lines = Vec::new();
     for row in &rows {
         match row {
@@ -67,38 +70,76 @@ pub fn render(diff: &str, columns: usize, indent: usize, theme: &Theme) -> Vec<L
                 lines.push(Line::styled(format!("{pad}{:digits$} {}", "", text::visible(note)), theme.dim));
             }
             Row::Line { sign, number, text } => {
-                lines.extend(line(*sign, *number, text, digits, &pad, columns, mixed, theme));
+                let coloured = if *sign == Sign::Same { kept.next().flatten() } else { None };
+                lines.extend(line(*sign, *number, text, coloured, &Look { digits, pad: &pad, columns, mixed, theme }));
             }
         }
     }
     lines
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call; a struct would name the same eight things once more")]
+/// Of each line that stays its text in colours, where its language is known.
+fn unchanged(rows: &[Row<'_>], theme: &Theme) -> Vec<Option<Vec<Span<'static>>>> {
+    let mut kept = Vec::new();
+    for file in rows.chunk_by(|_, next| !matches!(next, Row::File(_))) {
+        let language = if let Some(Row::File(path)) = file.first() { code::language_of(path) } else { None };
+        // Together with what comes, since a line alone says little of what it is.
+        let new = file.iter().filter_map(|row| match row {
+            Row::Line { sign: sign @ (Sign::Same | Sign::Added), text, .. } => Some((*sign, *text)),
+            _ => None,
+        });
+        let new: Vec<(Sign, &str)> = new.collect();
+        let coloured = language.map(|language| {
+            let text: String = new.iter().map(|(_, text)| shown(text) + "\n").collect();
+            code::lines(&text, language, Style::new(), theme)
+        });
+        let mut coloured = coloured.map(Vec::into_iter);
+        for (sign, _) in new {
+            let line = coloured.as_mut().and_then(Iterator::next);
+            if sign == Sign::Same {
+                kept.push(line);
+            }
+        }
+    }
+    kept
+}
+
+/// How lines are laid out.
+struct Look<'a> {
+    /// Of the line numbers.
+    digits: usize,
+    pad: &'a str,
+    columns: usize,
+    /// Line ends are shown.
+    mixed: bool,
+    theme: &'a Theme,
+}
+
 fn line(
     sign: Sign,
     number: usize,
     content: &str,
-    digits: usize,
-    pad: &str,
-    columns: usize,
-    mixed: bool,
-    theme: &Theme,
+    coloured: Option<Vec<Span<'static>>>,
+    look: &Look<'_>,
 ) -> Vec<Line<'static>> {
+    let Look { digits, pad, columns, mixed, theme } = look;
     let (mark, style) = match sign {
         Sign::Same => (' ', Style::new()),
         Sign::Added => ('+', theme.added),
         Sign::Removed => ('-', theme.removed),
     };
-    let (content, end) = match content.strip_suffix('\r') {
-        Some(content) if mixed => (content, "␍"),
-        Some(content) => (content, ""),
-        None => (content, ""),
-    };
-    let content = text::expand_tabs(&text::visible(content)) + end;
+    let mut spans = coloured.unwrap_or_else(|| vec![Span::styled(shown(content), style)]);
+    if *mixed && content.ends_with('\r') {
+        spans.push(Span::styled("␍", style));
+    }
     let first = [Span::styled(format!("{pad}{number:>digits$} "), theme.dim), Span::styled(format!("{mark} "), style)];
     let rest = [Span::raw(format!("{pad}{:digits$}   ", ""))];
-    text::hang(&[Span::styled(content, style)], columns, Break::Anywhere, &first, &rest)
+    text::hang(&spans, *columns, Break::Anywhere, &first, &rest)
+}
+
+/// A line's text as it is drawn, without its end.
+fn shown(content: &str) -> String {
+    text::expand_tabs(&text::visible(content.strip_suffix('\r').unwrap_or(content)))
 }
 
 /// Reads a diff in git's form. Lines it does not know are kept as notes, so that nothing is hidden.

@@ -3,11 +3,13 @@
 //! An answer grows while it is read. Top-level blocks do not change once another has begun after a blank line, so [`render`]
 //! says where the last such one begins, and only from there on is rendered again.
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::code;
 use super::table::Table;
+use crate::code::Language;
 use crate::tui::text::{self, Break};
 use crate::tui::theme::Theme;
 
@@ -72,9 +74,16 @@ struct Renderer<'t> {
     /// A blank line is due before the next block.
     gap: bool,
     lists: Vec<Option<u64>>,
-    code: Option<String>,
+    /// The code block under way.
+    code: Option<Code>,
     table: Option<Table>,
     link: Option<(String, usize)>,
+}
+
+/// A block of code.
+struct Code {
+    language: Option<&'static Language>,
+    text: String,
 }
 
 /// One level of nesting: what it writes before its first line, and before the others.
@@ -105,7 +114,7 @@ impl<'t> Renderer<'t> {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
             Event::Text(text) => match &mut self.code {
-                Some(code) => code.push_str(&text),
+                Some(code) => code.text.push_str(&text),
                 None => self.text(&text, self.style()),
             },
             Event::Code(code) => self.text(&code, self.style().patch(self.theme.code)),
@@ -136,9 +145,10 @@ impl<'t> Renderer<'t> {
                 self.levels.push(Level { first: None, rest: Span::styled("▏ ", self.theme.dim) });
                 self.push_style(self.theme.dim);
             }
-            Tag::CodeBlock(_) => {
+            Tag::CodeBlock(kind) => {
                 self.begin();
-                self.code = Some(String::new());
+                let language = if let CodeBlockKind::Fenced(info) = kind { code::language_of(&info) } else { None };
+                self.code = Some(Code { language, text: String::new() });
             }
             Tag::List(start) => {
                 // A list in an item follows its text at once.
@@ -239,13 +249,19 @@ impl<'t> Renderer<'t> {
     }
 
     fn code_block(&mut self) {
-        let code = self.code.take().unwrap_or_default();
-        for line in code.trim_end_matches('\n').split('\n') {
+        let Some(Code { language, text }) = self.code.take() else { return };
+        let text: String = text.split_inclusive('\n').map(text::expand_tabs).collect();
+        let end = if text.ends_with('\n') { text.trim_end_matches('\n').len() + 1 } else { text.len() };
+        let lines = match language {
+            _ if text[..end].trim().is_empty() => vec![Vec::new()],
+            Some(language) => code::lines(&text[..end], language, self.theme.text, self.theme),
+            None => text[..end].lines().map(|line| vec![Span::styled(line.to_owned(), self.theme.code)]).collect(),
+        };
+        for line in lines {
             let mut first = self.prefix();
             first.push(Span::raw("  "));
             let mut rest = self.prefix();
             rest.push(Span::raw("  "));
-            let line = [Span::styled(text::expand_tabs(line), self.theme.code)];
             self.lines.extend(text::hang(&line, self.columns, Break::Anywhere, &first, &rest));
         }
         self.gap = true;

@@ -2,6 +2,7 @@
 //! says what goes on, the input box, the status line. Heights depend on the state alone, so nothing jumps while text streams.
 
 pub mod block;
+mod code;
 pub mod conversation;
 pub mod diff;
 pub mod input;
