@@ -9,8 +9,9 @@ use crate::config::Dirs;
 use crate::session::{Event, Input};
 use crate::tui::{self, Colour, Opening};
 
-/// Files offered for completion at most.
+/// Files, and definitions in them, that are offered for completion at most.
 const FILES: usize = 20_000;
+const DEFINITIONS: usize = 100_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,7 +35,7 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<(), Error> {
     let runtime = setup::runtime()?;
     let result = runtime.block_on(async {
         let ready = setup::session(&config, dirs, &args.session.common, &begin).await?;
-        let workspace = ready.session.workspace.clone();
+        let (workspace, index) = (ready.session.workspace.clone(), ready.session.settings.index.clone());
         let info = ready.session.engine.info().clone();
         let mut past = ready.past;
         past.extend(ready.notices.into_iter().map(|text| Event::Notice { text }));
@@ -45,7 +46,12 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<(), Error> {
             branch: workspace.branch(),
             mode: config.mode,
             past,
-            files: Arc::new(move || workspace.files(FILES).iter().map(ToString::to_string).collect()),
+            files: Arc::new(move |tell| {
+                let mut names: Vec<String> = workspace.files(FILES).iter().map(ToString::to_string).collect();
+                tell(names.clone());
+                names.extend(index.ask(&workspace, |index| index.places(DEFINITIONS)));
+                tell(names);
+            }),
             history: Some(dirs.state.join("history")),
             colour: if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) { Colour::Off } else { Colour::On },
         };

@@ -105,7 +105,9 @@ impl Door {
                 return Some(prompt);
             }
             Input::Draft(_) if shared.cancel.is_some() || shared.queued > 0 => {}
-            rest @ (Input::Draft(_) | Input::Undo(_) | Input::Redo(_)) => return Some(rest),
+            rest @ (Input::Draft(_) | Input::Undo(_) | Input::Redo(_) | Input::Context | Input::LeaveOut(_)) => {
+                return Some(rest);
+            }
         }
         None
     }
@@ -144,6 +146,14 @@ pub(super) async fn drive(
             }
             Input::Undo(n) => report(&mut session, &door, Change::Undo, |s| s.workspace.undo(n)),
             Input::Redo(n) => report(&mut session, &door, Change::Redo, |s| s.workspace.redo(n)),
+            Input::Context => door.publish(session.window()),
+            Input::LeaveOut(number) => match session.leave_out(number) {
+                Ok(event) => {
+                    session.publish(&door, event);
+                    door.publish(session.window());
+                }
+                Err(text) => door.publish(Event::Notice { text }),
+            },
             Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
         }
     }

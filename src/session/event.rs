@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::window::Part;
 use crate::dialect::{Call, Message};
 use crate::engine::Usage;
 use crate::permission::{Decision, Permission};
@@ -55,6 +56,12 @@ pub enum Event {
     Checked { command: String, passed: bool, output: String, seconds: f64, attempt: u32 },
     /// Older messages were left out of the prompt to make room; tokens before and after.
     Compacted { before: usize, after: usize },
+    /// The `messages` messages in front of the last `behind` left the transcript by the user's wish; where there is one, `instead`
+    /// stands in the place of each.
+    LeftOut { behind: usize, messages: usize, instead: Option<String> },
+    /// What stands in the context: the answer to [`super::Input::Context`]. `opening` are the tokens of the system prompt with the
+    /// tools' schemas, `used` those of all, of `context` that there is room for. Not logged.
+    Window { opening: usize, parts: Vec<Part>, used: usize, context: usize },
     /// Something the user should know; nothing is lost.
     Notice { text: String },
     /// The request has come to its end.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::window::drop_messages;
 use super::{Change, Event, Outcome};
 use crate::dialect::{Message, Role, template};
 use crate::permission::{Class, Decision};
@@ -92,6 +93,10 @@ impl Reader {
             Event::Message { message } => self.messages.push(message.clone()),
             Event::Rewound { messages } => {
                 self.messages.truncate(self.messages.len().saturating_sub(*messages));
+                self.before = self.before.min(self.messages.len());
+            }
+            Event::LeftOut { behind, messages, instead } => {
+                drop_messages(&mut self.messages, *behind, *messages, instead.as_deref());
                 self.before = self.before.min(self.messages.len());
             }
             Event::PermissionAsked { id, permission } => drop(self.asked.insert(id.clone(), permission.class)),

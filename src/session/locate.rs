@@ -40,7 +40,7 @@ impl Turn<'_> {
         let (mut left, mut files) = (budget, String::new());
         for path in found {
             let Ok(file) = self.session.workspace.read(&path) else { continue };
-            let whole = prompt::fenced(path.as_str(), &file.text);
+            let whole = prompt::fenced(path.as_str(), path.as_str(), &file.text);
             let parts =
                 || slices.iter().filter(|slice| slice.file == path.as_str()).map(|slice| slice.render()).collect();
             let text = if self.session.engine.count(&whole) <= left { whole } else { parts() };

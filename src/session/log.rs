@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Event;
+use super::window::drop_messages;
 use crate::dialect::{Message, Role};
 
 /// Why a session's log cannot be written or read.
@@ -166,6 +167,9 @@ pub fn transcript(events: &[Event]) -> Vec<Message> {
         match event {
             Event::Message { message } if message.role != Role::System => messages.push(message.clone()),
             Event::Rewound { messages: gone } => messages.truncate(messages.len().saturating_sub(*gone)),
+            Event::LeftOut { behind, messages: count, instead } => {
+                drop_messages(&mut messages, *behind, *count, instead.as_deref());
+            }
             _ => {}
         }
     }

@@ -25,6 +25,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use crate::workspace::Workspace;
 pub use event::{Change, Channel, Event, Outcome};
 pub use log::Log;
 pub use profile::Profile;
+pub use window::Part;
 
 /// How long the end of a session is waited for.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -62,6 +64,10 @@ pub enum Input {
     Redo(usize),
     /// How much is allowed without asking, from now on.
     Mode(Mode),
+    /// Asks what stands in the context, for [`Event::Window`]. While a turn runs it waits for its end.
+    Context,
+    /// Takes the message with this number out of the context. While a turn runs it waits for its end.
+    LeaveOut(usize),
 }
 
 /// A client's end of a session that runs on the tokio runtime. Dropping `inputs` ends the session after interrupting it.

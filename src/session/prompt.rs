@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::code::{self, Language};
 use crate::engine::Engine;
 use crate::workspace::{RelPath, Workspace, WorkspaceError};
 
@@ -92,18 +93,24 @@ pub fn beginning(workspace: &Workspace, engine: &dyn Engine, draft: &str) -> Res
     attached(workspace, engine, named_files(workspace, &marked.join(" ")))
 }
 
-/// The text of files, as far as there is room for it.
-fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<RelPath>) -> Result<Asked, WorkspaceError> {
+/// The text of what was named, as far as there is room for it.
+fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Result<Asked, WorkspaceError> {
     let mut budget = engine.info().context * ATTACHED_SHARE / 100;
     let (mut text, mut files) = (String::new(), Vec::new());
-    for path in named {
+    for Named { path, symbol } in named {
         let file = workspace.read(&path)?;
-        let block = fenced(path.as_str(), &file.text);
+        let lines = symbol.and_then(|symbol| definition(&path, &file.text, &symbol));
+        let block = match &lines {
+            Some((place, lines)) => fenced(path.as_str(), place, lines),
+            None => fenced(path.as_str(), path.as_str(), &file.text),
+        };
         let tokens = engine.count(&block);
         if tokens <= budget {
             budget -= tokens;
             text.push_str(&block);
-            files.push(path);
+            if lines.is_none() {
+                files.push(path);
+            }
         } else {
             let lines = file.text.lines().count();
             text.push_str(&format!(
@@ -114,11 +121,20 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<RelPath>) -> 
     Ok(Asked { text, files })
 }
 
-/// A file's text under its path, in a fence that its own text cannot close.
-pub fn fenced(path: &str, text: &str) -> String {
+/// Where a file's definition of this name stands, and its lines.
+fn definition(path: &RelPath, text: &str, symbol: &str) -> Option<(String, String)> {
+    let definitions = code::definitions(path.as_str(), text);
+    let found = definitions.iter().find(|definition| definition.qualified() == symbol)?;
+    let (start, end) = (found.start, found.end);
+    let lines = text.lines().skip(start.saturating_sub(1) as usize).take((end + 1 - start) as usize);
+    Some((format!("{path}:{start}-{end} {symbol}"), lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// Text of a file under the place where it stands, in a fence that it cannot close.
+pub fn fenced(path: &str, place: &str, text: &str) -> String {
     let (fence, language) = (fence(text), language(path));
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{path}\n{fence}{language}\n{text}{end}{fence}\n\n")
+    format!("{place}\n{fence}{language}\n{text}{end}{fence}\n\n")
 }
 
 /// A code fence that does not stand in `text`.
@@ -129,36 +145,39 @@ pub fn fence(text: &str) -> String {
 
 /// What stands behind a fence for a file of this name: the language's usual name, else the file name's extension.
 pub fn language(path: &str) -> &str {
-    match Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default() {
-        "py" => "python",
-        "rs" => "rust",
-        "js" | "mjs" | "cjs" => "javascript",
-        "ts" => "typescript",
-        "rb" => "ruby",
-        "sh" => "bash",
-        "cc" | "cxx" | "hpp" => "cpp",
-        "h" => "c",
-        "cs" => "csharp",
-        "kt" => "kotlin",
-        "md" => "markdown",
-        "yml" => "yaml",
-        extension => extension,
-    }
+    let path = Path::new(path);
+    let extension = || path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    Language::of(path).map_or_else(extension, |language| language.fence)
 }
 
-/// The files that a request names, in its order: `@path`, or a word that is the path of a file.
-fn named_files(workspace: &Workspace, prompt: &str) -> Vec<RelPath> {
-    let mut found: Vec<RelPath> = Vec::new();
+/// A file that a request names, or a definition in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    path: RelPath,
+    /// With its scope.
+    symbol: Option<String>,
+}
+
+/// What a request names, in its order: `@path`, `@path#name`, or a word that is the path of a file.
+fn named_files(workspace: &Workspace, prompt: &str) -> Vec<Named> {
+    let mut found: Vec<Named> = Vec::new();
     let quotes = ['`', '"', '\'', '(', ')', '[', ']', '{', '}', '<', '>', ',', ';', ':', '!', '?', '*'];
+    let file = |path: &str| workspace.resolve(path).ok().filter(|path| workspace.is_file(path));
     // A word as it stands comes first: paths may have brackets.
     for word in prompt.split_whitespace().flat_map(|word| std::iter::once(word).chain(word.split(quotes))) {
         let word = word.trim_start_matches('@').trim_end_matches('.');
         if word.is_empty() {
             continue;
         }
-        let Ok(path) = workspace.resolve(word) else { continue };
-        if workspace.is_file(&path) && !found.contains(&path) {
-            found.push(path);
+        let part = || {
+            let (path, symbol) = word.split_once('#')?;
+            Some(Named { path: file(path)?, symbol: Some(symbol.to_owned()) })
+        };
+        let whole = file(word).map(|path| Named { path, symbol: None });
+        if let Some(named) = whole.or_else(part)
+            && !found.iter().any(|known| known.path == named.path && (known.symbol.is_none() || *known == named))
+        {
+            found.push(named);
         }
     }
     found
@@ -186,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_any_in_the_text() {
-        assert_eq!(fenced("a.py", "x = 1"), "a.py\n```python\nx = 1\n```\n\n");
-        assert_eq!(fenced("a.md", "````\n"), "a.md\n`````markdown\n````\n`````\n\n");
+        assert_eq!(fenced("a.py", "a.py", "x = 1"), "a.py\n```python\nx = 1\n```\n\n");
+        assert_eq!(fenced("a.md", "a.md", "````\n"), "a.md\n`````markdown\n````\n`````\n\n");
     }
 }

@@ -212,6 +212,36 @@ async fn undo_and_redo_wait_for_the_turn_and_are_events() {
 }
 
 #[tokio::test]
+async fn what_the_user_takes_out_of_the_context_is_gone() {
+    let script = vec![call("read", json!({ "path": "a.txt" })), text("It says one."), text("Two."), text("Three.")];
+    let mut stage = stage(script, |_| {});
+    stage.ask("What does a.txt say?", Decision::Once).await;
+    stage.ask("And then?", Decision::Once).await;
+    let mut say = async |input: Input| {
+        stage.handle.inputs.send(input).unwrap();
+        stage.handle.events.recv().await.unwrap()
+    };
+    let Event::Window { parts, .. } = say(Input::Context).await else { panic!() };
+    let what: Vec<&str> = parts.iter().map(|part| part.what.as_str()).collect();
+    assert_eq!(what, ["request", "answer", "read", "answer", "request", "answer"]);
+    assert_eq!(parts[3].begins, "It says one.");
+    // The output of a tool leaves a word, a request goes with what came of it, and an answer cannot go alone.
+    let refused = say(Input::LeaveOut(4)).await;
+    assert_eq!(refused, Event::Notice { text: "an answer goes with its request: /context drop 1".into() });
+    let left = say(Input::LeaveOut(3)).await;
+    assert!(matches!(left, Event::LeftOut { behind: 3, messages: 1, instead: Some(_) }), "{left:?}");
+    let Some(Event::Window { parts, .. }) = stage.handle.events.recv().await else { panic!() };
+    assert!(parts[2].begins.starts_with('('), "{parts:?}");
+    stage.handle.inputs.send(Input::LeaveOut(5)).unwrap();
+    assert_eq!(stage.handle.events.recv().await, Some(Event::LeftOut { behind: 0, messages: 2, instead: None }));
+    stage.handle.events.recv().await;
+    stage.ask("Go on.", Decision::Once).await;
+    let seen = stage.engine.requests().last().unwrap().messages.clone();
+    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.last().unwrap().content, "Go on.");
+}
+
+#[tokio::test]
 async fn an_interrupt_while_asked_ends_the_turn_and_the_next_one_works() {
     let mut stage = stage(vec![edit(), text("Hello.")], |s| s.policy = Policy::new(Mode::Ask));
     stage.handle.inputs.send(Input::Prompt("change a.txt".into())).unwrap();

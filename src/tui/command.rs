@@ -10,6 +10,9 @@ pub enum Command {
     Redo(usize),
     Diff,
     Details,
+    Context,
+    /// Of the message with this number.
+    LeaveOut(usize),
     Mode(Mode),
     Quit,
 }
@@ -35,6 +38,7 @@ specs! {
     "redo" "[N]" "bring them back";
     "diff" "" "show the last change again";
     "mode" "ask|edits|yes" "how much is allowed without asking";
+    "context" "[drop N]" "what the context holds; take message N out";
     "details" "" "unfold or fold reasoning, outputs and long diffs";
     "help" "" "keys and commands";
     "quit" "" "leave; the session can be resumed";
@@ -60,6 +64,11 @@ pub fn parse(line: &str) -> Option<Result<Command, String>> {
         "redo" => count().map(Command::Redo),
         "diff" => Ok(Command::Diff),
         "details" => Ok(Command::Details),
+        "context" => match (arg, words.next().map(str::parse)) {
+            (None, _) => Ok(Command::Context),
+            (Some("drop"), Some(Ok(number))) => Ok(Command::LeaveOut(number)),
+            _ => Err("/context drop takes the number of a message, such as /context drop 2".into()),
+        },
         "quit" | "exit" => Ok(Command::Quit),
         "mode" => match arg {
             Some("ask") => Ok(Command::Mode(Mode::Ask)),

@@ -1,4 +1,7 @@
-//! Suggestions while typing: files after `@`, commands after `/`.
+//! Suggestions while typing: files and what they define after `@`, commands after `/`.
+
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::command::COMMANDS;
 
@@ -69,40 +72,27 @@ fn commands(name: &str) -> Vec<Item> {
         .collect()
 }
 
+/// What it is worth that a name is meant, and not the folders that it stands in.
+const BY_NAME: u32 = 24;
+
 fn best_files(path: &str, files: &[String]) -> Vec<Item> {
-    let needle: Vec<char> = path.chars().map(|c| c.to_ascii_lowercase()).collect();
-    let mut found: Vec<(i32, &String)> =
-        files.iter().filter_map(|file| score(&needle, file).map(|score| (score, file))).collect();
-    // The best first; among equals the shortest, then by name.
-    found.sort_by(|(a, x), (b, y)| b.cmp(a).then(x.len().cmp(&y.len())).then(x.cmp(y)));
+    let mut matcher = Matcher::new(Config::DEFAULT.match_paths());
+    let pattern = Pattern::new(path, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+    let mut buffer = Vec::new();
+    let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);
+    let mut score = |file: &str| score(name(file)).map(|score| score + BY_NAME).or_else(|| score(file));
+    let mut found: Vec<(u32, &String)> =
+        files.iter().filter_map(|file| score(file).map(|score| (score, file))).collect();
+    // The best first; among equals the shortest name, of which most was typed.
+    let length = |file: &str| (name(file).len(), file.len());
+    found.sort_by(|(a, x), (b, y)| b.cmp(a).then(length(x).cmp(&length(y))).then(x.cmp(y)));
     found.truncate(SHOWN);
     found.into_iter().map(|(_, file)| Item { text: format!("@{file} "), help: String::new() }).collect()
 }
 
-/// How well the characters of `needle`, in this order but not necessarily adjacent, stand in `path`: more for those in the
-/// file's name, at the beginning of a word, next to one another. `None` where they do not.
-fn score(needle: &[char], path: &str) -> Option<i32> {
-    let name_at = path.rfind('/').map_or(0, |at| at + 1);
-    // A match inside the file's name is what is meant most often, so it is tried first and worth more.
-    let in_name = subsequence(needle, &path[name_at..]).map(|s| s + 10);
-    in_name.or_else(|| subsequence(needle, path))
-}
-
-fn subsequence(needle: &[char], text: &str) -> Option<i32> {
-    let mut wanted = needle.iter().peekable();
-    let (mut total, mut previous, mut adjacent) = (0, '/', false);
-    for c in text.chars() {
-        let Some(&&want) = wanted.peek() else { break };
-        let hit = c.to_ascii_lowercase() == want;
-        if hit {
-            wanted.next();
-            let starts_word = !previous.is_alphanumeric() || (previous.is_lowercase() && c.is_uppercase());
-            total += 1 + 2 * i32::from(adjacent) + 3 * i32::from(starts_word);
-        }
-        adjacent = hit;
-        previous = c;
-    }
-    wanted.peek().is_none().then_some(total)
+/// The name of what a suggestion stands for: a definition's, else a file's.
+fn name(file: &str) -> &str {
+    file.rsplit_once('#').map_or_else(|| file.rsplit('/').next().unwrap_or(file), |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -130,5 +120,18 @@ mod tests {
         assert_eq!(first("spmod").as_deref(), Some("@src/parse/mod.rs "));
         assert_eq!(first("read").as_deref(), Some("@README.md "));
         assert_eq!(first("xyz"), None);
+    }
+
+    #[test]
+    fn what_files_define_is_found_by_its_name_and_behind_its_file() {
+        let files: Vec<String> =
+            ["src/parser.rs", "src/parser.rs#Parser", "src/parser.rs#Parser.push", "src/text.rs#parse"]
+                .map(String::from)
+                .into();
+        let first = |typed: &str| best_files(typed, &files).first().map(|item| item.text.clone());
+        assert_eq!(first("parser.rs").as_deref(), Some("@src/parser.rs "));
+        assert_eq!(first("parser.push").as_deref(), Some("@src/parser.rs#Parser.push "));
+        assert_eq!(first("parse").as_deref(), Some("@src/text.rs#parse "));
+        assert_eq!(first("text#pa").as_deref(), Some("@src/text.rs#parse "));
     }
 }

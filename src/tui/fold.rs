@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::app::{App, Phase, Question, Session};
+use super::app::{App, Phase, Question, Scroll, Session};
 use super::text;
 use super::transcript::{Block, Edit, Entry, Reasoning, State, Tool};
 use crate::dialect::{Message, Role};
@@ -53,6 +53,15 @@ pub fn event(app: &mut App, event: Event) {
             let (before, after) = (text::tokens(before), text::tokens(after));
             app.transcript
                 .push(Block::Notice(format!("older messages left out to make room: {before} → {after} tokens")));
+        }
+        Event::LeftOut { messages, .. } => {
+            let left = format!("left out of the context: {}", text::plural(messages, "message"));
+            app.transcript.push(Block::Notice(left));
+        }
+        Event::Window { opening, parts, used, context } => {
+            app.status.used = Some(used);
+            app.scroll = Scroll::Follow;
+            app.transcript.push(Block::Window { opening, parts, used, context });
         }
         Event::Rewound { .. } => app.transcript.push(Block::Notice("that did not work; trying afresh".into())),
         Event::Notice { text } => app.transcript.push(Block::Notice(text)),

@@ -47,8 +47,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// Events folded between two looks at the keyboard.
 const BURST: usize = 1_000;
 
-/// Lists the workspace's files; called off the loop's thread, each time a completion begins.
-pub type ListFiles = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// Lists the workspace's files and what they define (`file#name`); called off the loop's thread, each time a completion begins.
+/// It tells as soon as it knows more.
+pub type ListFiles = Arc<dyn Fn(&mut dyn FnMut(Vec<String>)) + Send + Sync>;
 
 /// What the first screen shows, and where things are.
 pub struct Opening {
@@ -63,7 +64,7 @@ pub struct Opening {
     pub mode: Mode,
     /// Events of the session that is resumed, oldest first.
     pub past: Vec<Event>,
-    /// For completion after `@`: relative paths.
+    /// For completion after `@`.
     pub files: ListFiles,
     /// Where sent messages are kept for the next time.
     pub history: Option<PathBuf>,
@@ -255,7 +256,7 @@ impl Client {
                 Effect::Redraw => self.screen.forget()?,
                 Effect::ListFiles => {
                     let (list, to) = (Arc::clone(&self.opening.files), self.listed_to.clone());
-                    tokio::task::spawn_blocking(move || to.send(list()));
+                    tokio::task::spawn_blocking(move || list(&mut |names| drop(to.send(names))));
                 }
                 Effect::Remember(message) => {
                     if let Some(path) = &self.opening.history {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::text;
 use super::view::Rendered;
-use crate::session::{Change, Outcome};
+use crate::session::{Change, Outcome, Part};
 use crate::tool::Detail;
 
 /// All blocks, oldest first.
@@ -40,6 +40,13 @@ pub enum Block {
         seconds: f64,
     },
     Notice(String),
+    /// What stands in the context.
+    Window {
+        opening: usize,
+        parts: Vec<Part>,
+        used: usize,
+        context: usize,
+    },
     Failure(String),
     Report {
         outcome: Outcome,

@@ -341,6 +341,8 @@ fn run(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
         Command::Redo(n) => effects.push(Effect::Send(Input::Redo(n))),
         Command::Mode(mode) => set_mode(app, mode, effects),
         Command::Details => toggle_details(app),
+        Command::Context => effects.push(Effect::Send(Input::Context)),
+        Command::LeaveOut(number) => effects.push(Effect::Send(Input::LeaveOut(number))),
         Command::Quit => effects.push(Effect::Quit),
         Command::Diff => match app.last_change.clone() {
             Some((title, diff)) => {

@@ -18,7 +18,7 @@ use super::{Opening, fold, view};
 use crate::dialect::{Call, Message, Role};
 use crate::engine::Usage;
 use crate::permission::{Class, Mode, Permission};
-use crate::session::{Change, Channel, Event, Input, Outcome};
+use crate::session::{Change, Channel, Event, Input, Outcome, Part};
 use crate::tool::Detail;
 use crate::tui::theme::Colour;
 use crate::workspace::CheckpointId;
@@ -47,7 +47,7 @@ impl User {
             branch: Some("main".into()),
             mode: Mode::Ask,
             past,
-            files: Arc::new(Vec::new),
+            files: Arc::new(|_| {}),
             history: None,
             colour: Colour::On,
         };

@@ -106,6 +106,25 @@ fn suggestions() {
 }
 
 #[test]
+fn the_context_is_listed_with_what_each_message_takes() {
+    let mut user = User::at(60, 12);
+    user.types("/context").press(KeyCode::Enter);
+    assert_eq!(user.asked(), [Effect::Send(Input::Context)]);
+    let part =
+        |number, what: &str, begins: &str, tokens| Part { number, what: what.into(), begins: begins.into(), tokens };
+    let parts = vec![
+        part(1, "request", "Fix the mean, which is wrong where there is one value", 40),
+        part(2, "read", "1| def mean(values):", 1_812),
+        part(3, "answer", "The mean is right now.", 120),
+    ];
+    user.hears([Event::Window { opening: 302, parts, used: 2_290, context: 32_768 }]);
+    let listed = user.sees();
+    user.types("/context drop 2").press(KeyCode::Enter);
+    assert_eq!(user.asked(), [Effect::Send(Input::LeaveOut(2))]);
+    insta::assert_snapshot!(listed);
+}
+
+#[test]
 fn help() {
     let wide = User::at(100, 60).press(KeyCode::F(1)).sees();
     let narrow = User::at(30, 12).press(KeyCode::F(1)).press(KeyCode::PageDown).sees();

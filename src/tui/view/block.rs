@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use super::conversation::Look;
 use super::markdown::{self, Follows, LastBlock};
 use super::{diff, spinner};
-use crate::session::{Change, Outcome};
+use crate::session::{Change, Outcome, Part};
 use crate::tui::app::Details;
 use crate::tui::text::{self, Break};
 use crate::tui::theme::Theme;
@@ -104,6 +104,7 @@ fn render(block: &Block, look: &Look<'_>) -> Vec<Line<'static>> {
         }
         Block::Check { command, passed, output, seconds } => check(command, *passed, output, *seconds, look),
         Block::Notice(text) => paragraph("·", theme.dim, &text::visible(text), theme.dim, look),
+        Block::Window { opening, parts, used, context } => window(*opening, parts, *used, *context, look),
         Block::Failure(text) => paragraph("!", theme.bad, &text::visible(text), theme.text, look),
         Block::Report { outcome, report, seconds } => {
             let (sign, style, word) = match outcome {
@@ -115,6 +116,27 @@ fn render(block: &Block, look: &Look<'_>) -> Vec<Line<'static>> {
             paragraph(sign, style, &text, theme.dim, look)
         }
     }
+}
+
+/// What stands in the context, a line a message.
+fn window(opening: usize, parts: &[Part], used: usize, context: usize, look: &Look<'_>) -> Vec<Line<'static>> {
+    let theme = look.theme;
+    let names = parts.iter().map(|part| text::width(&part.what)).max().unwrap_or(0);
+    let row = |number: &str, tokens: usize, what: &str, begins: &str| {
+        let tokens = Span::raw(format!("{:>7}  ", text::tokens(tokens)));
+        let head = [Span::styled(format!("  {number:>3}"), theme.accent), tokens];
+        let room = measure(look).saturating_sub(head.iter().map(|span| text::width(&span.content)).sum());
+        let begins = text::truncate(&text::visible(begins), room.saturating_sub(names + 2));
+        let tail = [Span::raw(format!("{what:<names$}  ")), Span::styled(begins, theme.dim)];
+        Line::from(head.into_iter().chain(tail).collect::<Vec<_>>())
+    };
+    let title = format!("the context holds {} of {} tokens", text::tokens(used), text::tokens(context));
+    let mut lines = paragraph("·", theme.dim, &title, theme.text, look);
+    lines.push(row("", opening, "the system prompt and the tools", ""));
+    lines.extend(
+        parts.iter().map(|part| row(&part.number.to_string(), part.tokens, &text::visible(&part.what), &part.begins)),
+    );
+    lines
 }
 
 fn user(text: &str, look: &Look<'_>) -> Vec<Line<'static>> {
