@@ -1,6 +1,7 @@
 //! What of a model fits on a machine: how much context, in which precision, how many layers on which GPU, and whose experts stay
 //! in main memory. Pure: numbers in, numbers out.
 
+mod buffers;
 #[cfg(test)]
 mod tests;
 
@@ -9,11 +10,10 @@ use std::fmt;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use self::buffers::{Buffers, Share};
 use super::Gguf;
 use super::gguf::Layer;
 
-/// Tokens that are decoded together (llama.cpp's `n_ubatch`); the working buffers are made for so many.
-const BATCH: u64 = 512;
 /// A context below this cannot hold a request with the tools.
 const SMALLEST_CONTEXT: usize = 2048;
 /// A context for whose sake layers leave the GPU: with less, work on more than a file or two is not possible.
@@ -86,8 +86,8 @@ pub struct Fit {
     pub kv_type: KvType,
     /// Repeating layers and the output layer that go on the GPU: the last so many, as llama.cpp counts.
     pub gpu_layers: u32,
-    /// Layers whose experts stay in main memory, the first so many (llama.cpp's `--n-cpu-moe`).
-    pub cpu_experts: u32,
+    /// Layers whose experts stay in main memory: of each GPU's layers the first.
+    pub cpu_experts: Vec<usize>,
     /// Bytes of the KV cache, wherever it lies.
     pub kv_bytes: u64,
     /// Bytes of main memory in all: weights, KV cache, working buffers.
@@ -108,8 +108,8 @@ impl fmt::Display for Fit {
             let gpus: Vec<String> = self.gpu_bytes.iter().map(|&bytes| HumanBytes(bytes).to_string()).collect();
             write!(f, ", {} of {} layers on the GPU ({})", self.gpu_layers, self.layers, gpus.join(" + "))?;
         }
-        if self.cpu_experts > 0 {
-            write!(f, ", the experts of {} layers not", self.cpu_experts)?;
+        if !self.cpu_experts.is_empty() {
+            write!(f, ", the experts of {} layers not", self.cpu_experts.len())?;
         }
         Ok(())
     }
@@ -150,11 +150,22 @@ pub fn fit(gguf: &Gguf, room: &Room) -> Result<Fit, FitError> {
 
 /// What is open in a plan.
 #[derive(Debug, Clone, Copy)]
-struct Choice {
+struct Choice<'e> {
     context: usize,
     kv_type: KvType,
     gpu_layers: usize,
-    cpu_experts: usize,
+    experts: Experts<'e>,
+}
+
+/// Where experts are.
+#[derive(Debug, Clone, Copy)]
+enum Experts<'e> {
+    /// With their layers.
+    Near,
+    /// Those that do not fit on their GPU, in main memory.
+    Spilled,
+    /// Those of these layers, in main memory.
+    Away(&'e [usize]),
 }
 
 struct Planner<'a> {
@@ -188,7 +199,7 @@ impl<'a> Planner<'a> {
     fn on_gpu(&self) -> Option<Fit> {
         let all = self.layers.len() + 1;
         let most = self.room.gpu_layers.map_or(all, |layers| (layers as usize).min(all));
-        let choice = |kv_type, context| Choice { context, kv_type, gpu_layers: most, cpu_experts: 0 };
+        let choice = |kv_type, context| Choice { context, kv_type, gpu_layers: most, experts: Experts::Near };
         let floor = if self.room.context == 0 { AMPLE_CONTEXT.min(self.context) } else { self.context };
         for kv_type in [KvType::F16, KvType::Q8_0] {
             if let Some(context) = self.largest(floor, |context| self.fits(choice(kv_type, context))) {
@@ -199,20 +210,17 @@ impl<'a> Planner<'a> {
             // The user's word counts, and llama.cpp will say whether it can be had.
             return Some(self.plan(choice(KvType::Q8_0, floor)));
         }
-        let mut choice = choice(KvType::F16, floor);
-        if self.layers.iter().any(|layer| layer.experts > 0) {
-            let experts = (1..=self.layers.len()).find(|&n| self.fits(Choice { cpu_experts: n, ..choice }));
-            choice.cpu_experts = experts.unwrap_or(self.layers.len());
-        }
-        let layers = (1..=all).rev().find(|&n| self.fits(Choice { gpu_layers: n, ..choice }))?;
-        choice.gpu_layers = layers;
+        let spilled = Choice { experts: Experts::Spilled, ..choice(KvType::F16, floor) };
+        let gpu_layers = (1..=all).rev().find(|&gpu_layers| self.fits(Choice { gpu_layers, ..spilled }))?;
+        let away = self.plan(Choice { gpu_layers, ..spilled }).cpu_experts;
+        let choice = Choice { gpu_layers, experts: Experts::Away(&away), ..spilled };
         let context = self.largest(floor, |context| self.fits(Choice { context, ..choice }))?;
         Some(self.plan(Choice { context, ..choice }))
     }
 
     fn in_memory(&self) -> Result<Fit, FitError> {
         let available = self.room.usable();
-        let load = |context| self.plan(Choice { context, kv_type: KvType::F16, gpu_layers: 0, cpu_experts: 0 });
+        let load = |context| self.plan(Choice { context, kv_type: KvType::F16, gpu_layers: 0, experts: Experts::Near });
         let fits = |context| load(context).memory_bytes <= available;
         let smallest = SMALLEST_CONTEXT.min(self.context);
         match self.largest(smallest, fits) {
@@ -241,7 +249,7 @@ impl<'a> Planner<'a> {
         Some(if low == smallest { low } else { (low / CONTEXT_STEP * CONTEXT_STEP).max(smallest) })
     }
 
-    fn fits(&self, choice: Choice) -> bool {
+    fn fits(&self, choice: Choice<'_>) -> bool {
         let fit = self.plan(choice);
         let unified = self.room.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
         let main = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
@@ -250,44 +258,45 @@ impl<'a> Planner<'a> {
     }
 
     /// What a choice takes, with the layers spread over the GPUs as llama.cpp does it.
-    fn plan(&self, choice: Choice) -> Fit {
-        let count = self.layers.len();
-        let kv_bytes = self.kv_bytes(choice);
-        let kv_layer = kv_bytes / count.max(1) as u64;
-        let mut memory = self.gguf.weights.input.saturating_add(self.other);
-        let mut gpus = vec![0_u64; self.room.gpus.len()];
+    fn plan(&self, choice: Choice<'_>) -> Fit {
+        let (count, kv_bytes) = (self.layers.len(), self.kv_bytes(choice));
         let on_gpu = choice.gpu_layers.min(count + 1);
-        let shares = self.shares();
-        for index in 0..=count {
-            let place = (index + on_gpu).checked_sub(count + 1).map(|at| device(&shares, at, on_gpu));
-            let (weights, experts) = match self.layers.get(index) {
-                Some(layer) => (layer.dense.saturating_add(kv_layer), layer.experts),
-                None if place.is_some() => (self.gguf.weights.output.saturating_add(self.gguf.weights.shared), 0),
-                None => (self.gguf.weights.output, 0),
+        let places = self.places(on_gpu);
+        let (mut memory, mut gpus) = self.weights(&places, kv_bytes / count.max(1) as u64);
+        let buffers = Buffers::new(self.gguf, choice.context);
+        let in_use = gpus.iter().filter(|bytes| **bytes > 0).count();
+        let share = match choice.experts {
+            _ if on_gpu <= count => Share::Part,
+            Experts::Near if in_use > 1 => Share::InFlight,
+            _ => Share::Whole,
+        };
+        let last = gpus.iter().rposition(|bytes| *bytes > 0);
+        for (index, bytes) in gpus.iter_mut().enumerate().filter(|(_, bytes)| **bytes > 0) {
+            *bytes = bytes.saturating_add(buffers.on_gpu(share, Some(index) == last));
+        }
+        memory = memory.saturating_add(if last.is_some() { buffers.beside_gpus() } else { buffers.alone() });
+        let mut cpu_experts = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate().filter(|(_, layer)| layer.experts > 0) {
+            let Some(bytes) = places[index].and_then(|gpu| gpus.get_mut(gpu)) else { continue };
+            let away = match choice.experts {
+                Experts::Near => false,
+                Experts::Spilled => {
+                    *bytes > places[index].and_then(|gpu| self.room.gpus.get(gpu)).map_or(0, Gpu::usable)
+                }
+                Experts::Away(layers) => layers.contains(&index),
             };
-            let experts_stay = index < choice.cpu_experts;
-            let target = place.and_then(|device| gpus.get_mut(device)).unwrap_or(&mut memory);
-            *target = target.saturating_add(weights).saturating_add(if experts_stay { 0 } else { experts });
-            if experts_stay {
-                memory = memory.saturating_add(experts);
+            if away {
+                *bytes = bytes.saturating_sub(layer.experts);
+                memory = memory.saturating_add(layer.experts);
+                cpu_experts.push(index);
             }
-        }
-        let (activations, logits) = self.work(choice.context);
-        for bytes in gpus.iter_mut().filter(|bytes| **bytes > 0) {
-            *bytes = bytes.saturating_add(activations);
-        }
-        if let Some(last) = gpus.iter_mut().rfind(|bytes| **bytes > 0) {
-            *last = last.saturating_add(logits);
-            memory = memory.saturating_add(activations);
-        } else {
-            memory = memory.saturating_add(activations).saturating_add(logits);
         }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Fit {
             context: choice.context,
             kv_type: choice.kv_type,
             gpu_layers: if gpus.is_empty() { 0 } else { number(on_gpu) },
-            cpu_experts: number(choice.cpu_experts),
+            cpu_experts,
             kv_bytes,
             memory_bytes: memory,
             gpu_bytes: gpus,
@@ -295,7 +304,31 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn kv_bytes(&self, choice: Choice) -> u64 {
+    /// The GPU of each layer, the output layer last; `None` in main memory.
+    fn places(&self, on_gpu: usize) -> Vec<Option<usize>> {
+        let (count, shares) = (self.layers.len(), self.shares());
+        let place = |index: usize| (index + on_gpu).checked_sub(count + 1).map(|at| device(&shares, at, on_gpu));
+        (0..=count).map(|index| place(index).filter(|_| !shares.is_empty())).collect()
+    }
+
+    /// Bytes of the weights and of the KV cache, of which a layer has `kv_layer`: in main memory, and on each GPU.
+    fn weights(&self, places: &[Option<usize>], kv_layer: u64) -> (u64, Vec<u64>) {
+        let weights = &self.gguf.weights;
+        let mut memory = weights.input.saturating_add(self.other);
+        let mut gpus = vec![0_u64; self.room.gpus.len()];
+        for (index, place) in places.iter().enumerate() {
+            let bytes = match self.layers.get(index) {
+                Some(layer) => layer.dense.saturating_add(layer.experts).saturating_add(kv_layer),
+                None if place.is_some() => weights.output.saturating_add(weights.shared),
+                None => weights.output,
+            };
+            let target = place.and_then(|gpu| gpus.get_mut(gpu)).unwrap_or(&mut memory);
+            *target = target.saturating_add(bytes);
+        }
+        (memory, gpus)
+    }
+
+    fn kv_bytes(&self, choice: Choice<'_>) -> u64 {
         let exact = self.gguf.kv_bytes_per_token().saturating_mul(choice.context as u64);
         match choice.kv_type {
             KvType::F16 => exact,
@@ -312,15 +345,6 @@ impl<'a> Planner<'a> {
             sum as f64 / total.max(1) as f64
         };
         self.room.gpus.iter().map(share).collect()
-    }
-
-    /// Bytes of llama.cpp's working buffers for a batch: activations with the attention mask, and the logits.
-    fn work(&self, context: usize) -> (u64, u64) {
-        let gguf = self.gguf;
-        let floats =
-            gguf.embedding_length.saturating_mul(8).saturating_add(gguf.feed_forward_length.saturating_mul(3)) as u64;
-        let row = floats.saturating_mul(4).saturating_add((context as u64).saturating_mul(2));
-        (row.saturating_mul(BATCH), (gguf.vocabulary as u64).saturating_mul(4).saturating_mul(BATCH))
     }
 }
 

@@ -17,7 +17,7 @@ use super::ModelError;
 use header::{Header, Value};
 
 /// Facts of a GGUF whose header is sound and whose tensors all lie within the file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Gguf {
     /// `general.architecture` (`qwen2`, …).
     pub architecture: String,
@@ -41,6 +41,9 @@ pub struct Gguf {
     pub value_length: usize,
     /// Experts a layer; 0 for a dense model.
     pub experts: usize,
+    /// How many of them compute a token, each with a feed-forward layer of so many elements.
+    pub experts_used: usize,
+    pub expert_feed_forward_length: usize,
     /// Tokens of the vocabulary.
     pub vocabulary: usize,
     /// `tokenizer.ggml.model` (`gpt2`, `llama`, …).
@@ -226,6 +229,8 @@ impl Gguf {
             key_length: length("key_length"),
             value_length: length("value_length"),
             experts: number("expert_count"),
+            experts_used: number("expert_used_count"),
+            expert_feed_forward_length: number("expert_feed_forward_length"),
             vocabulary: match header.get("tokenizer.ggml.tokens") {
                 Some(Value::List(n)) => *n as usize,
                 _ => number("vocab_size"),

@@ -84,7 +84,7 @@ fn load(path: &Path) -> LocalEngine {
         threads: 1,
         kv_type: KvType::F16,
         gpu_layers: 0,
-        cpu_experts: 0,
+        cpu_experts: Vec::new(),
         adapter: None,
         dialect: None,
         thinking: None,

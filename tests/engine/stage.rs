@@ -40,7 +40,7 @@ pub fn options(folder: Option<&std::path::Path>) -> Options {
         threads: 2,
         kv_type: KvType::F16,
         gpu_layers: 0,
-        cpu_experts: 0,
+        cpu_experts: Vec::new(),
         adapter: None,
         dialect: None,
         thinking: None,

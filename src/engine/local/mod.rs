@@ -73,8 +73,8 @@ pub struct Options {
     pub kv_type: KvType,
     /// Layers to put on the GPU, the output layer counted as one.
     pub gpu_layers: u32,
-    /// Of the first so many layers the experts stay in main memory.
-    pub cpu_experts: u32,
+    /// Layers whose experts stay in main memory.
+    pub cpu_experts: Vec<usize>,
     pub adapter: Option<Adapter>,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
@@ -115,7 +115,7 @@ impl LocalEngine {
     /// llama.cpp cannot load the file or has no memory for the context.
     pub fn load(options: &Options) -> Result<Self, EngineError> {
         let backend = backend()?;
-        let experts = experts(options.cpu_experts);
+        let experts = experts(&options.cpu_experts);
         let mut params = pin!(LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers));
         if let Some(names) = &experts {
             params.as_mut().add_cpu_buft_override(names);
@@ -312,11 +312,11 @@ fn one_of(texts: &[String]) -> Grammar {
     Grammar { lark: format!("start: {}", quoted.join(" | ")), trigger: None }
 }
 
-/// A pattern of the names of the experts of the first `layers` layers.
-fn experts(layers: u32) -> Option<CString> {
-    let numbers: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
+/// A pattern of the names of the experts of these layers.
+fn experts(layers: &[usize]) -> Option<CString> {
+    let numbers: Vec<String> = layers.iter().map(ToString::to_string).collect();
     let pattern = format!(r"blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps", numbers.join("|"));
-    if layers == 0 { None } else { CString::new(pattern).ok() }
+    if layers.is_empty() { None } else { CString::new(pattern).ok() }
 }
 
 /// Where layers are, as llama.cpp names its devices.

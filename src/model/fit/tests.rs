@@ -9,7 +9,6 @@ const GB: u64 = 1 << 30;
 fn model() -> Gguf {
     Gguf {
         architecture: "qwen2".into(),
-        title: None,
         quantisation: "Q4_K_M".into(),
         parameters: 1_777_088_000,
         context_length: 32768,
@@ -20,14 +19,10 @@ fn model() -> Gguf {
         kv_heads: 56,
         key_length: 128,
         value_length: 128,
-        experts: 0,
         vocabulary: 151_936,
-        tokenizer: None,
-        pre_tokenizer: None,
-        chat_template: None,
         split_count: 1,
         size: 1_117_320_768,
-        weights: Weights::default(),
+        ..Gguf::default()
     }
 }
 
@@ -162,7 +157,7 @@ fn plans_are_what_one_would_choose() {
     let plan = |gguf: &Gguf, machine: usize| fit(gguf, &machines()[machine]);
     // A 7B lies on a card of 8 GB as a whole.
     let fit = plan(&small, 2).unwrap();
-    assert_eq!((fit.gpu_layers, fit.cpu_experts), (29, 0));
+    assert_eq!((fit.gpu_layers, fit.cpu_experts.len()), (29, 0));
     assert!(fit.context >= AMPLE_CONTEXT);
     // A 32B fits on one of 24 GB with a KV cache in eight bits, and on two as it is.
     let fit = plan(&large, 4).unwrap();
@@ -173,10 +168,13 @@ fn plans_are_what_one_would_choose() {
     // Of a model with experts everything but experts goes on a small card.
     let fit = plan(&experts, 3).unwrap();
     assert_eq!(fit.gpu_layers, 49);
-    assert!((1..48).contains(&fit.cpu_experts), "{fit:?}");
+    assert!((1..48).contains(&fit.cpu_experts.len()), "{fit:?}");
     let fit = plan(&huge, 6).unwrap();
     assert_eq!(fit.gpu_layers, 95);
-    assert!(fit.cpu_experts > 60, "{fit:?}");
+    assert!(fit.cpu_experts.len() > 60, "{fit:?}");
+    // Each of its two cards is as full as whole experts allow.
+    let full = |(bytes, gpu): (&u64, &Gpu)| bytes + (1350 << 20) > gpu.usable();
+    assert!(fit.gpu_bytes.iter().zip(&machines()[6].gpus).all(full), "{fit:?}");
     assert!(matches!(plan(&huge, 4), Err(FitError::Model { .. })));
     // What a laptop shares between processor and GPU counts once.
     assert!(plan(&large, 8).is_err());
