@@ -11,7 +11,7 @@ use serde::Serialize;
 use self::against::Against;
 use self::cases::Copying;
 use self::first::FirstToken;
-use super::{Common, Error, ModelOptions, setup, undo};
+use super::{Common, Error, ModelOptions, output, setup};
 use crate::config::Dirs;
 use crate::engine::local::LocalEngine;
 
@@ -100,7 +100,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         Ok::<_, Error>(report)
     })?;
     let text = if args.json { json(&report)? } else { table(&report) };
-    undo::print(&format!("{text}\n"));
+    output::print(&format!("{text}\n"));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `moru context`: what a request would be given to read.
 
-use super::undo::print;
+use super::output::print;
 use super::{Error, exec};
 use crate::code::{Index, Request, Slice, estimate};
 

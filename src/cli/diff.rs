@@ -1,6 +1,6 @@
 //! `moru diff`: what a change did.
 
-use super::undo::print;
+use super::output::print;
 use crate::workspace::{CheckpointId, Workspace, WorkspaceError};
 
 /// Show what a change did, by default the last one that is not undone

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Common, Error, setup, undo};
+use super::{Common, Error, output, setup};
 use crate::config::Dirs;
 use crate::session::export::{self, Example, Why};
 use crate::session::log;
@@ -40,12 +40,12 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
     let secrets: usize = all.iter_mut().map(Example::redact).sum();
     let counts = counts(&all, sessions, secrets);
     match &args.out {
-        None => undo::print(&format!(
+        None => output::print(&format!(
             "{counts}\nNothing was written. Name a file to write them to: moru export --out FILE\n"
         )),
         Some(file) => {
             write(file, &all).map_err(|e| Error::Other(format!("{} cannot be written: {e}", file.display())))?;
-            undo::say(&format!("{counts}\nWritten to {}. Look through it before you give it away.", file.display()));
+            output::say(&format!("{counts}\nWritten to {}. Look through it before you give it away.", file.display()));
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ fn write(file: &Path, examples: &[Example]) -> io::Result<()> {
         lines.push('\n');
     }
     if file == Path::new("-") {
-        undo::print(&lines);
+        output::print(&lines);
         return Ok(());
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

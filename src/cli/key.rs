@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use super::Error;
-use super::undo::say;
+use super::output::say;
 
 /// What entries of the keyring are found by.
 const SERVICE: &str = "moru";

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::undo::print;
+use super::output::print;
 use crate::workspace::{Checkpoint, Workspace, WorkspaceError};
 
 /// List the changes made in this folder, the newest last

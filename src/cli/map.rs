@@ -1,7 +1,7 @@
 //! `moru map`: the signatures of a folder.
 
 use super::Error;
-use super::undo::print;
+use super::output::print;
 use crate::code::{Index, estimate};
 use crate::workspace::Workspace;
 

@@ -12,6 +12,7 @@ mod log;
 mod logging;
 mod map;
 mod model;
+mod output;
 mod pair;
 mod redo;
 mod refs;

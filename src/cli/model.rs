@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use super::undo::say;
+use super::output::{say, to_json};
 use crate::config::{Config, Dirs};
 use crate::model::rank::{self, Where};
 use crate::model::store::{self, Listed, State};
@@ -325,11 +325,6 @@ fn path(value: &str, dirs: &Dirs) -> Result<(), ModelError> {
         return Err(if entry.is_some() { ModelError::NotPulled { name } } else { ModelError::Missing { path } });
     }
     print(&format!("{}\n", path.display()))
-}
-
-fn to_json(value: &impl serde::Serialize) -> String {
-    // These types hold strings and numbers alone, which always serialise.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
 /// Data goes to stdout; a reader that has gone away (`| head`) is no failure.

@@ -1,6 +1,6 @@
 //! `moru sessions`: what was asked in this folder, to resume one by its name.
 
-use super::{Common, Error, setup, undo};
+use super::{Common, Error, output, setup};
 use crate::config::Dirs;
 use crate::session::{Event, log};
 use crate::tui::text::visible;
@@ -26,7 +26,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> Result<(), Error> {
         let prompts: Vec<&str> = prompts.collect();
         let Some(first) = prompts.first().and_then(|prompt| prompt.lines().next()) else { continue };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        undo::print(&format!("{name}  {:>3} turns  {}\n", prompts.len(), visible(first)));
+        output::print(&format!("{name}  {:>3} turns  {}\n", prompts.len(), visible(first)));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `moru symbols`: definitions by name.
 
 use super::Error;
-use super::undo::print;
+use super::output::{print, to_json};
 use crate::code::{Index, Symbol};
 
 /// Find definitions by name, the most alike first
@@ -12,6 +12,9 @@ pub struct Args {
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints the definitions.
@@ -23,7 +26,7 @@ pub fn run(args: &Args, index: &Index) -> Result<(), Error> {
     if found.is_empty() {
         return Err(Error::Other(format!("no definition is called like `{}`; try a part of the name", args.query)));
     }
-    print(&found.iter().map(line).collect::<String>());
+    print(&if args.json { to_json(&found) } else { found.iter().map(line).collect() });
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! `moru undo`: takes changes back.
 
-use std::io::Write;
-
+use super::output;
 use crate::workspace::{Applied, RelPath, Workspace, WorkspaceError};
 
 /// Take back the last changes
@@ -29,16 +28,5 @@ pub(super) fn report(verb: &str, changes: &[Applied]) {
     let count = changes.len();
     let noun = if count == 1 { "change" } else { "changes" };
     let merged = if changes.iter().any(|change| change.merged) { " (merged with later changes)" } else { "" };
-    print(&format!("{verb} {count} {noun}: {files}{merged}\n"));
-}
-
-/// To stdout. A reader that has gone away wants no more of it.
-pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// To stderr: what is no data.
-pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    output::print(&format!("{verb} {count} {noun}: {files}{merged}\n"));
 }

@@ -1,15 +1,17 @@
 //! The index of a folder: what each file defines, names and says, kept up to date while files change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::definition::Definition;
 use super::entry::{Entry, Outline};
 use super::extract::extract;
 use super::history::History;
+use super::resolve::{Meaning, Place, Resolver};
 use super::source::{self, Class, Stamp};
 use super::store::Store;
 use super::words::{Words, name_term};
@@ -32,14 +34,15 @@ pub struct Refreshed {
 }
 
 /// A definition and the file that it stands in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Symbol {
     pub file: String,
+    #[serde(flatten)]
     pub definition: Definition,
 }
 
 /// A line where a name is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reference {
     pub file: String,
     /// Counts from 1.
@@ -47,10 +50,13 @@ pub struct Reference {
     /// The definition that the line stands in, with its scope.
     pub within: Option<String>,
     pub confidence: Confidence,
+    /// What it means where that is certain: a definition with its scope, behind its file.
+    pub definition: Option<String>,
 }
 
 /// How sure it is that a use of a name means a definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Confidence {
     /// The name is the same, and several things have it.
     Name,
@@ -58,6 +64,8 @@ pub enum Confidence {
     Unique,
     /// The file defines the name itself, or imports it by name or from a file that does.
     Scope,
+    /// By the scopes of the language and by imports it means this definition.
+    Certain,
 }
 
 impl Index {
@@ -170,29 +178,47 @@ impl Index {
             .collect()
     }
 
-    /// Where a name is used, the surest first, then in the order of the files.
+    /// Where a name is used, the surest first, then in the order of the files. What certainly means something else that has the
+    /// same name is left out.
     pub fn references(&self, name: &str) -> Vec<Reference> {
         let last = name.rsplit(['.', ':']).next().unwrap_or_default();
         let term = name_term(last);
+        let wanted = self.definitions(name);
         let definers: Vec<&String> =
             self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term)).map(|(file, _)| file).collect();
+        let mut resolver = Resolver::new(self);
         let mut found = Vec::new();
         for (file, entry) in self.files.iter().filter(|(_, entry)| entry.lexicon.uses(term)) {
             let outline = entry.outline();
-            let confidence = match () {
+            let doubtful = match () {
                 () if entry.lexicon.defines(term) || imports(&outline, last, &definers) => Confidence::Scope,
                 () if definers.len() == 1 => Confidence::Unique,
                 () => Confidence::Name,
             };
-            found.extend(outline.uses(term).iter().map(|line| Reference {
-                file: file.clone(),
-                line: *line,
-                within: outline.enclosing(*line).map(Definition::qualified),
-                confidence,
-            }));
+            let uses = if wanted.is_empty() { None } else { resolver.uses(file, last) };
+            let uses: HashMap<u32, Meaning> = uses.into_iter().flatten().collect();
+            for &line in outline.uses(term) {
+                let (confidence, definition) = match uses.get(&line) {
+                    Some(Meaning::Other) => continue,
+                    Some(Meaning::Certain(place)) => match self.at(place, &wanted) {
+                        Some(definition) => (Confidence::Certain, Some(definition)),
+                        None => continue,
+                    },
+                    Some(Meaning::Open) | None => (doubtful, None),
+                };
+                let within = outline.enclosing(line).map(Definition::qualified);
+                found.push(Reference { file: file.clone(), line, within, confidence, definition });
+            }
         }
         found.sort_by_key(|reference| std::cmp::Reverse(reference.confidence));
         found
+    }
+
+    /// Which of `wanted` stands at a place, as `file#name`.
+    fn at(&self, place: &Place, wanted: &[Symbol]) -> Option<String> {
+        let here = self.outline(&place.file)?.into_iter().find(|definition| definition.line == place.line)?;
+        let same = |symbol: &&Symbol| symbol.file == place.file && symbol.definition.qualified() == here.qualified();
+        wanted.iter().find(same).map(|symbol| format!("{}#{}", symbol.file, here.qualified()))
     }
 }
 

@@ -18,6 +18,7 @@ mod map;
 mod pack;
 mod rank;
 mod request;
+mod resolve;
 mod source;
 mod store;
 pub mod syntax;

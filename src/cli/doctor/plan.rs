@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::Args;
-use crate::cli::{Error, undo};
+use crate::cli::{Error, output};
 use crate::config::{Config, Dirs};
 use crate::engine::local::LocalEngine;
 use crate::model::fit::{self, Fit, Gpu, Room};
@@ -66,7 +66,7 @@ pub fn run(model: &str, args: &Args, config: &Config, dirs: &Dirs) -> Result<(),
     } else {
         format!("{}: {fit}", resolved.name)
     };
-    undo::print(&format!("{text}\n"));
+    output::print(&format!("{text}\n"));
     Ok(())
 }
 

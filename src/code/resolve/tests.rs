@@ -1,0 +1,109 @@
+use std::fs;
+
+use crate::code::{Confidence, Index};
+
+/// An index of files on disk, and where they are.
+fn index(files: &[(&str, &str)]) -> (tempfile::TempDir, Index) {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let mut index = Index::open(folder.path(), None);
+    index.refresh(&files.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    (folder, index)
+}
+
+/// The certain uses as `file:line`, and how many others there are.
+fn certain(index: &Index, name: &str) -> (Vec<String>, usize) {
+    let all = index.references(name);
+    let sure = all.iter().filter(|reference| reference.confidence == Confidence::Certain);
+    let mut sure: Vec<String> = sure.map(|reference| format!("{}:{}", reference.file, reference.line)).collect();
+    sure.sort();
+    let others = all.len() - sure.len();
+    (sure, others)
+}
+
+#[test]
+fn imports_are_followed_from_file_to_file() {
+    let (_folder, index) = index(&[
+        ("pkg/__init__.py", "from .core import load\n"),
+        ("pkg/core.py", "def load(path):\n    return path\n\nload('x')\n"),
+        ("pkg/sub/__init__.py", ""),
+        ("pkg/sub/deep.py", "from ..core import load as read\nfrom .. import core\ncore.load(1)\n"),
+        ("app.py", "import pkg\nimport pkg.core as c\npkg.load(1)\nc.load(2)\npkg.core.load(3)\n"),
+        ("star.py", "from pkg.core import *\nload(4)\n"),
+        ("other.py", "from elsewhere import load\nload(5)\n"),
+        ("json_user.py", "import json\njson.load(6)\n"),
+    ]);
+    let (sure, others) = certain(&index, "load");
+    assert_eq!(
+        sure,
+        [
+            "app.py:3",
+            "app.py:4",
+            "app.py:5",
+            "pkg/__init__.py:1",
+            "pkg/core.py:4",
+            "pkg/sub/deep.py:1",
+            "pkg/sub/deep.py:3",
+            "star.py:2"
+        ]
+    );
+    // What comes from outside cannot be told here.
+    assert_eq!(others, 3);
+}
+
+#[test]
+fn a_local_name_is_not_the_definition() {
+    let (_folder, index) = index(&[(
+        "a.py",
+        "def size(x):\n    return x\n\ndef f(size):\n    return size\n\ndef g():\n    size = 1\n    return size\n\n\
+         def h():\n    return size(1), k(size=2)\n\n[size for size in (1, 2)]\ng(size=3)\n\
+         def i(a=size):\n    global size\n    return size\n",
+    )]);
+    let expected = ["a.py:12", "a.py:16", "a.py:17", "a.py:18"].map(String::from).to_vec();
+    assert_eq!(certain(&index, "size"), (expected, 0));
+}
+
+#[test]
+fn methods_are_found_through_the_object_and_through_bases() {
+    let (_folder, index) = index(&[
+        (
+            "base.py",
+            "class Base:\n    def run(self):\n        self.step()\n        self.hook()\n\n    def step(self):\n        pass\n",
+        ),
+        (
+            "child.py",
+            "from base import Base\n\nclass Child(Base):\n    def go(self):\n        self.step()\n        super().run()\n\n    \
+             def hook(self):\n        pass\n\nc = Child()\nc.step()\nChild().run()\nBase.step(c)\n\n\
+             def f(x):\n    x.step()\n",
+        ),
+        (
+            "taken.py",
+            "class Taken:\n    def __init__(self):\n        self.step = 1\n\n    def f(self):\n        self.step\n",
+        ),
+    ]);
+    let (sure, others) = certain(&index, "step");
+    assert_eq!(sure, ["base.py:3", "child.py:12", "child.py:14", "child.py:5"]);
+    assert_eq!(others, 3);
+    assert_eq!(certain(&index, "Base.run").0, ["child.py:13", "child.py:6"]);
+    assert_eq!(certain(&index, "hook"), (vec![], 1));
+}
+
+#[test]
+fn any_text_is_read_to_its_end() {
+    let deep = "(".repeat(5000) + "f" + &")".repeat(5000);
+    let (_folder, index) = index(&[
+        (
+            "a.py",
+            "class A(A):\n    def f(self): self.g()\nclass B(C): pass\nclass C(B): pass\nB().f()\ndef f(): f = f\n",
+        ),
+        ("b.py", "from c import f\nf()\n"),
+        ("c.py", "from b import f\nf()\n"),
+        ("d.py", &deep),
+        ("e.py", "def def class (: import from f as\nf f f\n@f\n"),
+    ]);
+    assert!(certain(&index, "f").0.len() < 4);
+}
