@@ -225,12 +225,13 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     };
     let (engine, warnings) = any_engine(config, dirs).await?;
     notices.extend(warnings);
-    let mut profile = profile(engine.info());
+    let profile = profile(engine.info());
     let places = Places::new(|name| std::env::var_os(name), &[&dirs.state, &dirs.config, &dirs.cache]);
     let sandbox = Sandbox::new(workspace.root(), &places, config.network && !config.offline);
     let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &*engine))];
     transcript.extend(log::transcript(&past));
-    let turns = past.iter().filter(|e| matches!(e, Event::TurnStarted { .. })).count();
+    let asked = |event: &Event| if let Event::TurnStarted { prompt, .. } = event { Some(prompt.clone()) } else { None };
+    let requests: Vec<String> = past.iter().filter_map(asked).collect();
     let index = Arc::new(CodeIndex::new(tool::index_file(&dirs.cache, &workspace)));
     let mut session = Session {
         engine,
@@ -242,14 +243,17 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
         transcript,
         log,
         news: Vec::new(),
-        turn: u32::try_from(turns).unwrap_or(u32::MAX - 1) + 1,
+        turn: u32::try_from(requests.len()).unwrap_or(u32::MAX - 1) + 1,
+        requests,
     };
-    let folder = test_folder(dirs, config, session.engine.info());
-    let test = selftest::run(&*session.engine, &folder, &session.specs()).await?;
-    if profile.workflow == Workflow::Free && !test.calls {
-        profile = profile.guided();
-        notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());
-        session.profile = profile;
+    // Whoever is led step by step is made to call.
+    if profile.workflow == Workflow::Free {
+        let folder = test_folder(dirs, config, session.engine.info());
+        let first = || complain("trying out whether this model calls tools by itself; this is done once");
+        if !selftest::run(&*session.engine, &folder, &session.specs(), first).await?.calls {
+            notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());
+            session.profile = profile.guided();
+        }
     }
     Ok(Ready { session, past, notices })
 }

@@ -123,6 +123,8 @@ pub struct Session {
     pub news: Vec<String>,
     /// The next turn's number, from 1.
     pub turn: u32,
+    /// What the user has asked for so far.
+    pub requests: Vec<String>,
 }
 
 impl Session {

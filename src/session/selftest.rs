@@ -25,15 +25,21 @@ pub struct SelfTest {
     pub wrote: String,
 }
 
-/// The result for this model: from `state`, or found now and kept there.
+/// The result for this model: from `state`, or found now, after `first` was told, and kept there.
 ///
 /// # Errors
 /// The engine cannot go on.
-pub async fn run(engine: &dyn Engine, state: &Path, specs: &[ToolSpec]) -> Result<SelfTest, EngineError> {
+pub async fn run(
+    engine: &dyn Engine,
+    state: &Path,
+    specs: &[ToolSpec],
+    first: impl FnOnce(),
+) -> Result<SelfTest, EngineError> {
     let kept = path(engine, state);
     if let Some(known) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(known);
     }
+    first();
     let (found, is_telling) = ask(engine, specs).await?;
     tracing::info!(?found, is_telling, "self-test");
     if !is_telling {

@@ -64,6 +64,7 @@ fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
         transcript: vec![Message::new(Role::System, "system")],
         news: Vec::new(),
         turn: 1,
+        requests: Vec::new(),
     };
     change(&mut session);
     Stage { folder, _state: state, engine, handle: session.start() }
@@ -227,7 +228,7 @@ async fn what_the_user_takes_out_of_the_context_is_gone() {
     assert_eq!(parts[3].begins, "It says one.");
     // The output of a tool leaves a word, a request goes with what came of it, and an answer cannot go alone.
     let refused = say(Input::LeaveOut(4)).await;
-    assert_eq!(refused, Event::Notice { text: "an answer goes with its request: /context drop 1".into() });
+    assert_eq!(refused, Event::Notice { text: "that goes with its request: /context drop 1".into() });
     let left = say(Input::LeaveOut(3)).await;
     assert!(matches!(left, Event::LeftOut { behind: 3, messages: 1, instead: Some(_) }), "{left:?}");
     let Some(Event::Window { parts, .. }) = stage.handle.events.recv().await else { panic!() };

@@ -120,6 +120,7 @@ impl Turn<'_> {
         asked.files.into_iter().for_each(|file| self.record.saw(file));
         let text = self.session.with_news(&asked.text);
         self.session.news.clear();
+        self.session.requests.push(request.trim().to_owned());
         self.request = self.session.transcript.len();
         self.say(Message::new(Role::User, text));
         self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);

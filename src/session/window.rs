@@ -11,7 +11,7 @@ use crate::dialect::{Message, Role};
 pub struct Part {
     /// How it is named to take it out; counts from 1.
     pub number: usize,
-    /// `request`, `answer`, or the tool whose output it is.
+    /// `request`, `note` (what Moru says to the model), `answer`, or the tool whose output it is.
     pub what: String,
     /// How it begins.
     pub begins: String,
@@ -36,12 +36,17 @@ impl Session {
         let text = [message.content.clone()].into_iter().chain(calls).filter(|text| !text.is_empty());
         let text = text.collect::<Vec<_>>().join("\n");
         let what = match message.role {
-            Role::User => "request".to_owned(),
+            Role::User => if self.is_request(message) { "request" } else { "note" }.to_owned(),
             Role::Tool => message.name.clone().unwrap_or_else(|| "output".to_owned()),
             Role::System | Role::Assistant => "answer".to_owned(),
         };
         let begins = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
         Part { number, what, begins, tokens: self.engine.count(&text) }
+    }
+
+    /// Whether it was the user who said it. A request stands behind the files that it names.
+    fn is_request(&self, message: &Message) -> bool {
+        message.role == Role::User && self.requests.iter().any(|request| message.content.ends_with(request.as_str()))
     }
 
     /// The messages behind the system prompt.
@@ -60,16 +65,16 @@ impl Session {
         let index = number.checked_sub(1).filter(|index| *index < said.len());
         let index =
             index.ok_or_else(|| format!("there is no message {number}; /context shows those that there are"))?;
-        let is_request = |message: &Message| message.role == Role::User;
+        let is_request = |message: &Message| self.is_request(message);
         let (messages, instead) = match said[index].role {
             Role::Tool => (1, Some(prompt::text(&self.workspace, "compacted", &[]))),
-            Role::User => {
+            Role::User if is_request(&said[index]) => {
                 let next = said[index + 1..].iter().position(is_request);
                 (next.map_or(said.len() - index, |next| next + 1), None)
             }
-            Role::System | Role::Assistant => {
+            Role::User | Role::System | Role::Assistant => {
                 let request = said[..index].iter().rposition(is_request).unwrap_or(0) + 1;
-                return Err(format!("an answer goes with its request: /context drop {request}"));
+                return Err(format!("that goes with its request: /context drop {request}"));
             }
         };
         let behind = said.len() - index - messages;

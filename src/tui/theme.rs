@@ -59,7 +59,7 @@ impl Theme {
             keyword: fg(Color::Magenta),
             function: bold,
             type_name: fg(Color::Cyan),
-            constant: fg(Color::Red),
+            constant: fg(Color::Cyan),
             string: fg(Color::Green),
             link: plain.add_modifier(Modifier::UNDERLINED),
             good: fg(Color::Green),
@@ -69,6 +69,11 @@ impl Theme {
             removed: fg(Color::Red),
             selected: plain.add_modifier(Modifier::REVERSED),
         }
+    }
+
+    /// For code beside what comes and goes, whose colours are no words'.
+    pub fn beside_changes(&self) -> Self {
+        Self { string: self.text, ..self.clone() }
     }
 
     /// What a word of code looks like.

@@ -67,6 +67,7 @@ async fn the_session_says_so_and_goes_on() {
         policy: Policy::new(Mode::Yes),
         transcript: vec![Message::new(Role::System, "system")],
         news: Vec::new(),
+        requests: Vec::new(),
         turn: 1,
     };
     let mut handle = session.start();

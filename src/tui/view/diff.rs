@@ -57,7 +57,7 @@ pub fn render(diff: &str, columns: usize, indent: usize, theme: &Theme) -> Vec<L
     let line_end = |row: &Row<'_>| if let Row::Line { text, .. } = row { Some(text.ends_with('\r')) } else { None };
     let mixed = rows.iter().filter_map(line_end).any(|cr| cr) && rows.iter().filter_map(line_end).any(|cr| !cr);
     let pad = " ".repeat(indent);
-    let mut kept = unchanged(&rows, theme).into_iter();
+    let mut kept = unchanged(&rows, &theme.beside_changes()).into_iter();
     let mut lines = Vec::new();
     for row in &rows {
         match row {
