@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Door;
 use super::{Change, Event, Session};
-use crate::dialect::Call;
+use crate::dialect::{Call, ToolSpec};
 use crate::permission::{Decision, Verdict};
 use crate::tool::{Context, Detail, Observation, Plan, Tool, ToolError};
 use crate::workspace::Applied;
@@ -45,7 +46,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, call: &Call, cancel:
     let cx = context(session, cancel);
     let result = match session.tools.get(&call.name).cloned() {
         Ok(tool) => {
-            let planned = tool.plan(&call.arguments, &cx);
+            let planned = filled_in(call, &tool.spec().to_spec()).and_then(|()| tool.plan(&call.arguments, &cx));
             let summary = planned.as_ref().map_or_else(|_| call.name.clone(), |p| p.permission.summary.clone());
             session.publish(door, Event::CallProposed { call: call.clone(), summary });
             match planned {
@@ -81,6 +82,19 @@ pub(super) async fn run(session: &mut Session, door: &Door, call: &Call, cancel:
         session.publish_change(door, change, applied.clone());
     }
     ended
+}
+
+/// Refuses an argument that only repeats what the tool's schema says of it, as small models do.
+fn filled_in(call: &Call, spec: &ToolSpec) -> Result<(), ToolError> {
+    let said = |name: &str| spec.parameters["properties"][name]["description"].as_str();
+    let copied = |(name, value): &(&String, &Value)| value.as_str().is_some_and(|text| said(name) == Some(text.trim()));
+    match call.arguments.iter().find(copied) {
+        Some((name, value)) => Err(ToolError(format!(
+            "`{name}` only says what that argument is ({}); give the text itself",
+            value.as_str().unwrap_or_default().trim()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Why a call did not come to its end.

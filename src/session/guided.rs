@@ -13,7 +13,7 @@ use super::step::{self, Limits};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
 use crate::code::is_test;
-use crate::dialect::{Call, Message, Role};
+use crate::dialect::{Call, Message, Role, ToolSpec};
 use crate::engine::{Constraint, Sampling, Stop};
 use crate::workspace::RelPath;
 
@@ -60,10 +60,7 @@ impl Turn<'_> {
         }
         match self.intent().await? {
             Intent::Answer => self.free().await,
-            Intent::Command => match self.demand(&["run"], None).await? {
-                Act::Called => self.free().await,
-                act => Ok(act.outcome()),
-            },
+            Intent::Command => self.command().await,
             Intent::Change => match self.prepare().await? {
                 Some(outcome) => Ok(outcome),
                 None => self.change().await,
@@ -235,9 +232,14 @@ impl Turn<'_> {
     }
 
     /// One step that must be a call of one of `tools`.
-    async fn demand(&mut self, tools: &[&str], limit: Option<usize>) -> Result<Act, TurnError> {
-        let constraint = Constraint::MustCall(narrow::narrow(self.session, &self.record, tools));
-        let step = self.step(constraint, Limits { max_tokens: limit, ..Limits::default() }).await?;
+    pub(super) async fn demand(&mut self, tools: &[&str], limit: Option<usize>) -> Result<Act, TurnError> {
+        self.demand_of(narrow::narrow(self.session, &self.record, tools), limit).await
+    }
+
+    /// The same with the tools as they are to be called.
+    pub(super) async fn demand_of(&mut self, specs: Vec<ToolSpec>, limit: Option<usize>) -> Result<Act, TurnError> {
+        let limits = Limits { max_tokens: limit, ..Limits::default() };
+        let step = self.step(Constraint::MustCall(specs), limits).await?;
         self.act(step).await
     }
 

@@ -23,6 +23,18 @@ pub(super) enum Intent {
 }
 
 impl Intent {
+    /// What the model picks from.
+    pub const WORDS: &[&str] = &["change", "command", "answer"];
+
+    /// What one of [`Self::WORDS`] stands for.
+    pub fn named(word: &str) -> Self {
+        match word {
+            "change" => Self::Change,
+            "command" => Self::Command,
+            _ => Self::Answer,
+        }
+    }
+
     /// What the first word and the marks of a request tell, where they do. Asked about it, a 1.5B takes nearly every request for
     /// a change, so that what is plain is not left to it.
     fn plain(request: &str) -> Option<Self> {
@@ -54,13 +66,9 @@ impl Turn<'_> {
         }
         self.make_room()?;
         let question = prompt::text(&self.session.workspace, "intent", &[]);
-        let word = step::choose(self.session, question, &["change", "command", "answer"], &self.cancel).await?;
+        let word = step::choose(self.session, question, Intent::WORDS, &self.cancel).await?;
         tracing::debug!(word, "intent");
-        Ok(match word.as_str() {
-            "change" => Intent::Change,
-            "command" => Intent::Command,
-            _ => Intent::Answer,
-        })
+        Ok(Intent::named(&word))
     }
 }
 

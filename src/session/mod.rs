@@ -3,6 +3,7 @@
 mod ahead;
 mod call;
 mod check;
+mod command;
 pub mod context;
 mod driver;
 pub mod event;

@@ -30,6 +30,7 @@ macro_rules! prompts {
 prompts![
     "system",
     "intent",
+    "next",
     "located",
     "which-file",
     "change-whole",

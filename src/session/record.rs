@@ -11,6 +11,8 @@ pub struct Record {
     changes: Vec<Vec<RelPath>>,
     /// Files whose text the model has before it.
     seen: Vec<RelPath>,
+    /// The files that the last call changed; empty where it changed none.
+    last: Vec<RelPath>,
     pub checked: Option<bool>,
 }
 
@@ -46,6 +48,12 @@ impl Record {
     /// Notes a change of `files`.
     pub fn changed(&mut self, files: &[RelPath]) {
         self.changes.push(files.to_vec());
+        self.last = files.to_vec();
+    }
+
+    /// Notes a call that changed no file.
+    pub fn changed_nothing(&mut self) {
+        self.last.clear();
     }
 
     /// Notes that only the first `count` changes stand.
@@ -58,6 +66,11 @@ impl Record {
         if !self.seen.contains(&file) {
             self.seen.push(file);
         }
+    }
+
+    /// The files that the last call changed, if it did.
+    pub fn last_step(&self) -> Option<Vec<RelPath>> {
+        (!self.last.is_empty()).then(|| self.last.clone())
     }
 
     /// How many changes stand.

@@ -378,6 +378,40 @@ async fn an_interrupt_reaches_a_request_that_has_not_begun() {
 }
 
 #[tokio::test]
+async fn an_argument_that_repeats_its_description_is_not_taken_for_a_value() {
+    let script = vec![call("write", json!({ "path": "a.txt", "content": "all lines of the file\n" })), text("Done.")];
+    let mut stage = stage(script, |_| {});
+    stage.ask("Write two to a.txt.", Decision::Once).await;
+    assert_eq!(stage.file(), "one\n");
+    assert_eq!(
+        stage.last_seen().content,
+        "`content` only says what that argument is (all lines of the file); give the text itself"
+    );
+}
+
+#[tokio::test]
+async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
+    let write = |text: &str| call("write", json!({ "path": "a.txt", "content": text }));
+    let script = vec![
+        call("run", json!({ "command": "echo two" })),
+        text("change"),
+        write("two\n"),
+        text("change"),
+        write("two\n+1 -1\n"),
+        text("It is written."),
+    ];
+    let mut stage = stage(script, small);
+    let events = stage.ask("Run `echo two`, then write what it printed to a.txt.", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::Done);
+    assert_eq!(stage.file(), "two\n");
+    // Only what the request quotes can be run.
+    let requests = stage.engine.requests();
+    let Constraint::MustCall(specs) = &requests[0].constraint else { panic!() };
+    assert_eq!(specs[0].parameters["properties"]["command"]["enum"], json!(["echo two"]));
+    assert_eq!(requests.last().unwrap().constraint, Constraint::Free);
+}
+
+#[tokio::test]
 async fn where_no_try_passes_the_examples_the_first_one_stays() {
     let example = |body: &str| format!("def f():\n    \"\"\"\n    >>> f()\n    1\n    \"\"\"\n    return {body}\n");
     // The second try is the first one over again, until the steps are used up.

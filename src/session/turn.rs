@@ -375,11 +375,10 @@ impl Turn<'_> {
     async fn called(&mut self, call: &Call) -> Act {
         let ended = call::run(self.session, self.door, call, &self.cancel).await;
         self.flawed = matches!(ended.detail, Detail::Change { errors, .. } if errors > 0);
-        if let Some(applied) = &ended.applied {
-            match call.name.as_str() {
-                "run" => self.record.changed(&applied.files),
-                _ => self.record.edited(&applied.files),
-            }
+        match (&ended.applied, call.name.as_str()) {
+            (Some(applied), "run") => self.record.changed(&applied.files),
+            (Some(applied), _) => self.record.edited(&applied.files),
+            (None, _) => self.record.changed_nothing(),
         }
         if ended.ok
             && let Some(path) = call.arguments.get("path").and_then(|p| p.as_str())

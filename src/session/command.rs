@@ -1,0 +1,100 @@
+//! A request to run something, in the guided workflow: the command that it names, then what is to be done with what that gave,
+//! one call at a time.
+
+use serde_json::{Value, json};
+
+use super::intent::Intent;
+use super::step::{self, Limits};
+use super::turn::{Act, Turn, TurnError};
+use super::{Outcome, narrow, prompt};
+use crate::dialect::ToolSpec;
+use crate::engine::Constraint;
+
+impl Turn<'_> {
+    /// Runs what the request names, and does what follows from it.
+    pub(super) async fn command(&mut self) -> Result<Outcome, TurnError> {
+        let mut act =
+            self.demand_of(bound_to(narrow::narrow(self.session, &self.record, &["run"]), &self.asked), None).await?;
+        for _ in 1..self.session.settings.max_steps {
+            if act != Act::Called {
+                break;
+            }
+            act = match self.next().await? {
+                Intent::Command => self.demand(&["run"], None).await?,
+                Intent::Change => self.write_once().await?,
+                Intent::Answer => self.answer().await?,
+            };
+        }
+        Ok(act.outcome())
+    }
+
+    /// What of the request is still to be done, as the model says.
+    async fn next(&mut self) -> Result<Intent, TurnError> {
+        self.make_room()?;
+        let question = prompt::text(&self.session.workspace, "next", &[]);
+        let word = step::choose(self.session, question, Intent::WORDS, &self.cancel).await?;
+        tracing::debug!(word, "what is next");
+        Ok(Intent::named(&word))
+    }
+
+    /// One change of a file. Where it changes nothing, or the very file that was changed before with nothing in between, the model
+    /// does not know that it is done: that step is taken back, and the model answers.
+    async fn write_once(&mut self) -> Result<Act, TurnError> {
+        let (mark, before) = (self.mark(), self.record.last_step());
+        let act = self.demand(&["write", "edit"], None).await?;
+        let new = self.record.last_step().is_some_and(|files| Some(&files) != before.as_ref());
+        if act == Act::Called && before.is_some() && !new && self.take_back(mark) {
+            return self.answer().await;
+        }
+        Ok(act)
+    }
+
+    /// Words, once a file has changed: a call would then be one more than there was to do. Before that the model may think better
+    /// of it.
+    async fn answer(&mut self) -> Result<Act, TurnError> {
+        let done = self.record.changes() > 0;
+        let names = self.session.profile.tools.clone();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let specs = if done { Vec::new() } else { narrow::narrow(self.session, &self.record, &names) };
+        let constraint = if done { Constraint::Free } else { Constraint::Call(specs) };
+        let mut step = self.step(constraint, Limits::default()).await?;
+        if done {
+            step.calls.clear();
+            step.malformed = None;
+        }
+        self.act(step).await
+    }
+}
+
+/// The tools, with the commands that a request gives between backticks as the only ones to be run; as they are where it gives none.
+fn bound_to(mut specs: Vec<ToolSpec>, request: &str) -> Vec<ToolSpec> {
+    let given: Vec<Value> = commands(request).into_iter().map(Value::from).collect();
+    if !given.is_empty() {
+        for spec in specs.iter_mut().filter(|spec| spec.name == "run") {
+            spec.parameters["properties"]["command"] = json!({ "type": "string", "enum": given });
+        }
+    }
+    specs
+}
+
+/// What stands between backticks and begins with a program that is installed.
+fn commands(request: &str) -> Vec<&str> {
+    let quoted = request.split('`').skip(1).step_by(2).map(str::trim);
+    let runs = |text: &&str| {
+        let program = text.split_whitespace().next().unwrap_or_default();
+        !text.contains('\n') && which::which(program).is_ok()
+    };
+    quoted.filter(runs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_what_is_quoted_and_can_be_run() {
+        assert_eq!(commands("Run `ls -l src`, then write it to `files.txt`."), ["ls -l src"]);
+        assert_eq!(commands("Run the tests of `calc.py`"), [""; 0]);
+        assert_eq!(commands("Run `ls"), ["ls"]);
+    }
+}
