@@ -230,8 +230,7 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let sandbox = Sandbox::new(workspace.root(), &places, config.network && !config.offline);
     let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &*engine))];
     transcript.extend(log::transcript(&past));
-    let asked = |event: &Event| if let Event::TurnStarted { prompt, .. } = event { Some(prompt.clone()) } else { None };
-    let requests: Vec<String> = past.iter().filter_map(asked).collect();
+    let turns = past.iter().filter(|event| matches!(event, Event::TurnStarted { .. })).count();
     let index = Arc::new(CodeIndex::new(tool::index_file(&dirs.cache, &workspace)));
     let mut session = Session {
         engine,
@@ -243,8 +242,8 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
         transcript,
         log,
         news: Vec::new(),
-        turn: u32::try_from(requests.len()).unwrap_or(u32::MAX - 1) + 1,
-        requests,
+        turn: u32::try_from(turns).unwrap_or(u32::MAX - 1) + 1,
+        requests: log::requests(&past),
     };
     // Whoever is led step by step is made to call.
     if profile.workflow == Workflow::Free {

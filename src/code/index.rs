@@ -1,6 +1,6 @@
 //! The index of a folder: what each file defines, names and says, kept up to date while files change.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -149,7 +149,10 @@ impl Index {
     pub fn places(&self, most: usize) -> Vec<String> {
         let place = |(file, entry): (&String, &Arc<Entry>)| {
             let definitions = entry.outline().definitions.into_iter();
-            definitions.map(|definition| format!("{file}#{}", definition.qualified())).collect::<Vec<_>>()
+            let named = definitions.map(|definition| definition.qualified());
+            // A heading is no word that could be completed.
+            let words = named.filter(|name| !name.contains(char::is_whitespace));
+            words.map(|name| format!("{file}#{name}")).collect::<Vec<_>>()
         };
         self.files.iter().flat_map(place).take(most).collect()
     }
@@ -196,15 +199,18 @@ impl Index {
                 () => Confidence::Name,
             };
             let uses = if wanted.is_empty() { None } else { resolver.uses(file, last) };
-            let uses: HashMap<u32, Meaning> = uses.into_iter().flatten().collect();
             for &line in outline.uses(term) {
-                let (confidence, definition) = match uses.get(&line) {
-                    Some(Meaning::Other) => continue,
-                    Some(Meaning::Certain(place)) => match self.at(place, &wanted) {
-                        Some(definition) => (Confidence::Certain, Some(definition)),
-                        None => continue,
-                    },
-                    Some(Meaning::Open) | None => (doubtful, None),
+                let here: Vec<&Meaning> =
+                    uses.iter().flatten().filter(|(at, _)| *at == line).map(|(_, meaning)| meaning).collect();
+                let certain = here.iter().find_map(|meaning| match meaning {
+                    Meaning::Certain(place) => self.at(place, last, &wanted),
+                    Meaning::Other | Meaning::Open => None,
+                });
+                let (confidence, definition) = match certain {
+                    Some(definition) => (Confidence::Certain, Some(definition)),
+                    None if here.is_empty() || here.contains(&&Meaning::Open) => (doubtful, None),
+                    // All on this line certainly mean something else.
+                    None => continue,
                 };
                 let within = outline.enclosing(line).map(Definition::qualified);
                 found.push(Reference { file: file.clone(), line, within, confidence, definition });
@@ -214,9 +220,10 @@ impl Index {
         found
     }
 
-    /// Which of `wanted` stands at a place, as `file#name`.
-    fn at(&self, place: &Place, wanted: &[Symbol]) -> Option<String> {
-        let here = self.outline(&place.file)?.into_iter().find(|definition| definition.line == place.line)?;
+    /// Which of `wanted` stands at a place under this name, as `file#name`.
+    fn at(&self, place: &Place, name: &str, wanted: &[Symbol]) -> Option<String> {
+        let is_here = |definition: &Definition| definition.line == place.line && definition.name == name;
+        let here = self.outline(&place.file)?.into_iter().find(is_here)?;
         let same = |symbol: &&Symbol| symbol.file == place.file && symbol.definition.qualified() == here.qualified();
         wanted.iter().find(same).map(|symbol| format!("{}#{}", symbol.file, here.qualified()))
     }

@@ -1,7 +1,7 @@
 //! A request to run something, in the guided workflow: the command that it names, then what is to be done with what that gave,
 //! one call at a time.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::intent::Intent;
 use super::step::{self, Limits};
@@ -25,6 +25,9 @@ impl Turn<'_> {
                 Intent::Answer => self.answer().await?,
             };
         }
+        if act == Act::Called {
+            self.out_of_steps();
+        }
         Ok(act.outcome())
     }
 
@@ -40,9 +43,9 @@ impl Turn<'_> {
     /// One change of a file. Where it changes nothing, or the very file that was changed before with nothing in between, the model
     /// does not know that it is done: that step is taken back, and the model answers.
     async fn write_once(&mut self) -> Result<Act, TurnError> {
-        let (mark, before) = (self.mark(), self.record.last_step());
+        let (mark, before) = (self.mark(), self.record.last_edit());
         let act = self.demand(&["write", "edit"], None).await?;
-        let new = self.record.last_step().is_some_and(|files| Some(&files) != before.as_ref());
+        let new = self.record.last_edit().is_some_and(|files| Some(&files) != before.as_ref());
         if act == Act::Called && before.is_some() && !new && self.take_back(mark) {
             return self.answer().await;
         }
@@ -66,25 +69,25 @@ impl Turn<'_> {
     }
 }
 
-/// The tools, with the commands that a request gives between backticks as the only ones to be run; as they are where it gives none.
+/// The tools, with the command that a request tells to run as the only one; as they are where it quotes none.
 fn bound_to(mut specs: Vec<ToolSpec>, request: &str) -> Vec<ToolSpec> {
-    let given: Vec<Value> = commands(request).into_iter().map(Value::from).collect();
-    if !given.is_empty() {
+    if let Some(command) = quoted(request) {
         for spec in specs.iter_mut().filter(|spec| spec.name == "run") {
-            spec.parameters["properties"]["command"] = json!({ "type": "string", "enum": given });
+            spec.parameters["properties"]["command"] = json!({ "type": "string", "enum": [command] });
         }
     }
     specs
 }
 
-/// What stands between backticks and begins with a program that is installed.
-fn commands(request: &str) -> Vec<&str> {
-    let quoted = request.split('`').skip(1).step_by(2).map(str::trim);
-    let runs = |text: &&str| {
-        let program = text.split_whitespace().next().unwrap_or_default();
-        !text.contains('\n') && which::which(program).is_ok()
-    };
-    quoted.filter(runs).collect()
+/// The command between backticks that a request begins with, as in "Run `sort names.txt`, then". A single word may be no more
+/// than the name of what is to be run in some way.
+fn quoted(request: &str) -> Option<&str> {
+    let (before, rest) = request.split_once('`')?;
+    let command = rest.split('`').next()?.trim();
+    let is_asked = ["run", "execute"].contains(&before.trim().to_lowercase().as_str());
+    let mut words = command.split_whitespace();
+    let installed = words.next().is_some_and(|program| which::which(program).is_ok());
+    (is_asked && installed && words.next().is_some() && !command.contains('\n')).then_some(command)
 }
 
 #[cfg(test)]
@@ -92,9 +95,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_what_is_quoted_and_can_be_run() {
-        assert_eq!(commands("Run `ls -l src`, then write it to `files.txt`."), ["ls -l src"]);
-        assert_eq!(commands("Run the tests of `calc.py`"), [""; 0]);
-        assert_eq!(commands("Run `ls"), ["ls"]);
+    fn a_command_is_what_is_quoted_behind_run() {
+        assert_eq!(quoted("Run `ls -l src`, then write it to `files.txt`."), Some("ls -l src"));
+        assert_eq!(quoted("Run the tests of `ls -l`"), None);
+        assert_eq!(quoted("Run `ls` on src"), None);
+        assert_eq!(quoted("Run `no-such-program-here x`"), None);
+        assert_eq!(quoted("Run the tests"), None);
     }
 }

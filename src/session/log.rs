@@ -179,6 +179,22 @@ pub fn transcript(events: &[Event]) -> Vec<Message> {
     messages
 }
 
+/// The messages with which the user asked for something: the first of each turn.
+pub fn requests(events: &[Event]) -> Vec<String> {
+    let mut begins = false;
+    let request = |event: &Event| match event {
+        Event::TurnStarted { .. } => {
+            begins = true;
+            None
+        }
+        Event::Message { message } if message.role == Role::User && std::mem::take(&mut begins) => {
+            Some(message.content.clone())
+        }
+        _ => None,
+    };
+    events.iter().filter_map(request).collect()
+}
+
 /// The sessions of `folder`, oldest first.
 pub fn list(state: &Path, folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(sessions(state, folder)) else { return Vec::new() };

@@ -124,7 +124,7 @@ pub struct Session {
     pub news: Vec<String>,
     /// The next turn's number, from 1.
     pub turn: u32,
-    /// What the user has asked for so far.
+    /// The messages with which the user has asked for something so far.
     pub requests: Vec<String>,
 }
 

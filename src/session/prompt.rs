@@ -100,8 +100,8 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Re
     let (mut text, mut files) = (String::new(), Vec::new());
     for Named { path, symbol } in named {
         let file = workspace.read(&path)?;
-        let lines = symbol.and_then(|symbol| definition(&path, &file.text, &symbol));
-        let block = match &lines {
+        let part = symbol.as_ref().and_then(|symbol| part(&path, &file.text, symbol));
+        let block = match &part {
             Some((place, lines)) => fenced(path.as_str(), place, lines),
             None => fenced(path.as_str(), path.as_str(), &file.text),
         };
@@ -109,7 +109,7 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Re
         if tokens <= budget {
             budget -= tokens;
             text.push_str(&block);
-            if lines.is_none() {
+            if part.is_none() {
                 files.push(path);
             }
         } else {
@@ -123,7 +123,7 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Re
 }
 
 /// Where a file's definition of this name stands, and its lines.
-fn definition(path: &RelPath, text: &str, symbol: &str) -> Option<(String, String)> {
+fn part(path: &RelPath, text: &str, symbol: &str) -> Option<(String, String)> {
     let definitions = code::definitions(path.as_str(), text);
     let found = definitions.iter().find(|definition| definition.qualified() == symbol)?;
     let (start, end) = (found.start, found.end);
@@ -170,9 +170,12 @@ fn named_files(workspace: &Workspace, prompt: &str) -> Vec<Named> {
         if word.is_empty() {
             continue;
         }
+        // Behind a name that the file does not have stands something else: the end of a sentence.
         let part = || {
             let (path, symbol) = word.split_once('#')?;
-            Some(Named { path: file(path)?, symbol: Some(symbol.to_owned()) })
+            let path = file(path)?;
+            part(&path, &workspace.read(&path).ok()?.text, symbol)?;
+            Some(Named { path, symbol: Some(symbol.to_owned()) })
         };
         let whole = file(word).map(|path| Named { path, symbol: None });
         if let Some(named) = whole.or_else(part)

@@ -11,7 +11,7 @@ pub struct Record {
     changes: Vec<Vec<RelPath>>,
     /// Files whose text the model has before it.
     seen: Vec<RelPath>,
-    /// The files that the last call changed; empty where it changed none.
+    /// The files that the last call edited; empty where it edited none.
     last: Vec<RelPath>,
     pub checked: Option<bool>,
 }
@@ -43,12 +43,13 @@ impl Record {
     pub fn edited(&mut self, files: &[RelPath]) {
         self.calls.clear();
         self.changed(files);
+        self.last = files.to_vec();
     }
 
     /// Notes a change of `files`.
     pub fn changed(&mut self, files: &[RelPath]) {
         self.changes.push(files.to_vec());
-        self.last = files.to_vec();
+        self.last.clear();
     }
 
     /// Notes a call that changed no file.
@@ -68,8 +69,8 @@ impl Record {
         }
     }
 
-    /// The files that the last call changed, if it did.
-    pub fn last_step(&self) -> Option<Vec<RelPath>> {
+    /// The files that the last call edited, if it did.
+    pub fn last_edit(&self) -> Option<Vec<RelPath>> {
         (!self.last.is_empty()).then(|| self.last.clone())
     }
 

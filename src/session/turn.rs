@@ -120,7 +120,7 @@ impl Turn<'_> {
         asked.files.into_iter().for_each(|file| self.record.saw(file));
         let text = self.session.with_news(&asked.text);
         self.session.news.clear();
-        self.session.requests.push(request.trim().to_owned());
+        self.session.requests.push(text.clone());
         self.request = self.session.transcript.len();
         self.say(Message::new(Role::User, text));
         self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);
@@ -296,10 +296,13 @@ impl Turn<'_> {
                 Act::Interrupted => return Ok(Outcome::Interrupted),
             }
         }
-        self.publish(Event::Notice {
-            text: "the limit of steps is reached; ask to go on, or raise --max-steps".into(),
-        });
+        self.out_of_steps();
         Ok(Outcome::NotDone)
+    }
+
+    pub(super) fn out_of_steps(&mut self) {
+        let text = "the limit of steps is reached; ask to go on, or raise --max-steps".into();
+        self.publish(Event::Notice { text });
     }
 
     /// One generation, after making room for it.

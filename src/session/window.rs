@@ -44,9 +44,9 @@ impl Session {
         Part { number, what, begins, tokens: self.engine.count(&text) }
     }
 
-    /// Whether it was the user who said it. A request stands behind the files that it names.
+    /// Whether it was the user who said it.
     fn is_request(&self, message: &Message) -> bool {
-        message.role == Role::User && self.requests.iter().any(|request| message.content.ends_with(request.as_str()))
+        message.role == Role::User && self.requests.contains(&message.content)
     }
 
     /// The messages behind the system prompt.
@@ -73,7 +73,8 @@ impl Session {
                 (next.map_or(said.len() - index, |next| next + 1), None)
             }
             Role::User | Role::System | Role::Assistant => {
-                let request = said[..index].iter().rposition(is_request).unwrap_or(0) + 1;
+                let request = said[..index].iter().rposition(is_request).map(|request| request + 1);
+                let request = request.ok_or("that goes with a request that is no longer there")?;
                 return Err(format!("that goes with its request: /context drop {request}"));
             }
         };

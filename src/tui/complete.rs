@@ -81,8 +81,9 @@ fn best_files(path: &str, files: &[String]) -> Vec<Item> {
     let mut buffer = Vec::new();
     let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);
     let mut score = |file: &str| score(name(file)).map(|score| score + BY_NAME).or_else(|| score(file));
-    let mut found: Vec<(u32, &String)> =
-        files.iter().filter_map(|file| score(file).map(|score| (score, file))).collect();
+    // Before anything is typed only files are of use.
+    let meant = files.iter().filter(|file| !path.is_empty() || !file.contains('#'));
+    let mut found: Vec<(u32, &String)> = meant.filter_map(|file| score(file).map(|score| (score, file))).collect();
     // The best first; among equals the shortest name, of which most was typed.
     let length = |file: &str| (name(file).len(), file.len());
     found.sort_by(|(a, x), (b, y)| b.cmp(a).then(length(x).cmp(&length(y))).then(x.cmp(y)));

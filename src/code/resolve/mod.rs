@@ -4,16 +4,16 @@
 mod python;
 mod scope;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use tree_sitter::Node;
 
-use self::scope::{Binding, Import, Kind, Module, Scope};
+use self::scope::{Binding, Import, Kind, Module, Occurrence, Scope};
 use super::index::Index;
 
-/// How many imports, aliases and base classes are followed for one name.
-const DEPTH: usize = 12;
+/// How deep the lookups for one name may be nested; an import that is followed takes three of them.
+const DEEPEST: usize = 40;
 
 /// Where something is defined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,43 +47,38 @@ enum Thing {
     Super(Place),
 }
 
+/// It cannot be told from the text, so that nothing that is found elsewhere is certain either.
+struct Unclear;
+
+/// What was found; `None` where there is certainly nothing of that name.
+type Found = Result<Option<Thing>, Unclear>;
+
 /// Resolves names in the files of an index; reads each file once.
 pub(super) struct Resolver<'i> {
     index: &'i Index,
     modules: HashMap<String, Option<Rc<Module>>>,
-    /// Members that are being looked up: classes may inherit from themselves.
-    open: HashSet<(String, usize, String)>,
 }
 
 impl<'i> Resolver<'i> {
     pub fn new(index: &'i Index) -> Self {
-        Self { index, modules: HashMap::new(), open: HashSet::new() }
+        Self { index, modules: HashMap::new() }
     }
 
-    /// The lines of a file on which `name` is used, with what it means there; `None` for a language whose scopes are not known.
+    /// What `name` means wherever a file uses it, by line; `None` for a language whose scopes are not known.
     pub fn uses(&mut self, file: &str, name: &str) -> Option<Vec<(u32, Meaning)>> {
         let module = self.module(file)?;
-        let mut uses: Vec<(u32, Meaning)> = Vec::new();
+        let mut uses = Vec::new();
         for occurrence in module.names.iter().filter(|occurrence| &module.text[occurrence.range.clone()] == name) {
             let Some(node) = module.node(&occurrence.range) else { continue };
-            if python::is_definition(node) {
-                continue;
-            }
-            let meaning = self.meaning(file, &module, node, occurrence.scope);
-            match uses.last_mut() {
-                // Of several on a line the surest says what the line means.
-                Some((line, known)) if *line == occurrence.line => {
-                    if !matches!(known, Meaning::Certain(_)) && meaning != Meaning::Other {
-                        *known = meaning;
-                    }
-                }
-                _ => uses.push((occurrence.line, meaning)),
+            if !python::is_definition(node) {
+                let meaning = self.meaning(file, &module, node, occurrence);
+                uses.push((occurrence.line, meaning));
             }
         }
         Some(uses)
     }
 
-    fn meaning(&mut self, file: &str, module: &Module, node: Node<'_>, scope: usize) -> Meaning {
+    fn meaning(&mut self, file: &str, module: &Module, node: Node<'_>, occurrence: &Occurrence) -> Meaning {
         let name = module.of(node);
         let found = match python::role(node) {
             python::Role::Other => return Meaning::Other,
@@ -91,22 +86,28 @@ impl<'i> Resolver<'i> {
                 let from = python::module_name(from, &module.text);
                 self.import(file, &Import { name: Some(name.to_owned()), ..from }, 0)
             }
-            python::Role::Member(object) => {
-                let object = self.value(file, module, object, scope, 0);
-                object.and_then(|object| self.member(&object, name, 0))
-            }
-            python::Role::Name => match module.binding(scope, name) {
-                Some((at, bindings)) if module.scopes[at].is_local() => match bindings {
-                    [Binding::Definition { .. }] | [Binding::Import(_)] => self.bound(file, bindings, 0),
-                    _ => return Meaning::Other,
-                },
-                Some((_, bindings)) => self.bound(file, bindings, 0),
+            python::Role::Member(object) => match self.value(file, module, object, occurrence, 0) {
+                Ok(Some(object)) => self.member(&object, name, 0),
+                _ => Err(Unclear),
+            },
+            python::Role::Name => match module.binding(occurrence.scope, name) {
+                Some((at, bindings)) => {
+                    let means = |binding: &Binding| matches!(binding, Binding::Definition { .. } | Binding::Import(_));
+                    if module.scopes[at].is_local() && !bindings.iter().any(means) {
+                        return Meaning::Other;
+                    }
+                    if module.is_settled(at, bindings, occurrence) {
+                        self.bound(file, bindings, 0)
+                    } else {
+                        Err(Unclear)
+                    }
+                }
                 None => self.star(file, module, name, 0),
             },
         };
         match found {
-            Some(Thing::Definition(place)) => Meaning::Certain(place),
-            Some(Thing::Module(_)) => Meaning::Other,
+            Ok(Some(Thing::Definition(place))) => Meaning::Certain(place),
+            Ok(Some(Thing::Module(_))) => Meaning::Other,
             _ => Meaning::Open,
         }
     }
@@ -122,146 +123,149 @@ impl<'i> Resolver<'i> {
         module
     }
 
-    /// What bindings of one name in one scope stand for; `None` where they differ.
-    fn bound(&mut self, file: &str, bindings: &[Binding], depth: usize) -> Option<Thing> {
-        let place = |line: u32, class| Thing::Definition(Place { file: file.to_owned(), line, class });
+    /// What bindings of one name in one scope stand for.
+    fn bound(&mut self, file: &str, bindings: &[Binding], depth: usize) -> Found {
+        let place = |line: u32, class| Ok(Some(Thing::Definition(Place { file: file.to_owned(), line, class })));
         match bindings {
             [Binding::Import(import)] => self.import(file, import, depth + 1),
             // Overloads, or a property with its setter.
             [Binding::Definition { line, class }, rest @ ..]
                 if rest.iter().all(|other| matches!(other, Binding::Definition { .. })) =>
             {
-                Some(place(*line, if rest.is_empty() { *class } else { None }))
+                place(*line, if rest.is_empty() { *class } else { None })
             }
             [Binding::Value { line, .. }, rest @ ..]
                 if rest.iter().all(|other| matches!(other, Binding::Value { .. })) =>
             {
-                Some(place(*line, None))
+                place(*line, None)
             }
-            _ => None,
+            _ => Err(Unclear),
         }
     }
 
-    fn import(&mut self, file: &str, import: &Import, depth: usize) -> Option<Thing> {
-        if depth > DEPTH {
-            return None;
+    fn import(&mut self, file: &str, import: &Import, depth: usize) -> Found {
+        if depth > DEEPEST {
+            return Err(Unclear);
         }
         let from = self.file_of(file, import.level, &import.parts);
-        let Some(name) = &import.name else { return from.map(Thing::Module) };
+        let Some(name) = &import.name else { return from.map(|file| Some(Thing::Module(file))).ok_or(Unclear) };
         if let Some(from) = &from
-            && let Some(found) = self.of_module(from, name, depth + 1)
+            && let Some(found) = self.of_module(from, name, depth + 1)?
         {
-            return Some(found);
+            return Ok(Some(found));
         }
         let mut parts = import.parts.clone();
         parts.push(name.clone());
-        self.file_of(file, import.level, &parts).map(Thing::Module)
+        self.file_of(file, import.level, &parts).map(|file| Some(Thing::Module(file))).ok_or(Unclear)
     }
 
     /// What a module calls `name`.
-    fn of_module(&mut self, file: &str, name: &str, depth: usize) -> Option<Thing> {
-        if depth > DEPTH {
-            return None;
+    fn of_module(&mut self, file: &str, name: &str, depth: usize) -> Found {
+        if depth > DEEPEST {
+            return Err(Unclear);
         }
-        let module = self.module(file)?;
+        let module = self.module(file).ok_or(Unclear)?;
         match module.scopes[0].bindings.get(name) {
             Some(bindings) => self.bound(file, bindings, depth + 1),
             None => self.star(file, &module, name, depth + 1),
         }
     }
 
-    /// What `from module import *` brings in under this name.
-    fn star(&mut self, file: &str, module: &Module, name: &str, depth: usize) -> Option<Thing> {
-        let all = || Import { name: Some(name.to_owned()), ..Import::default() };
-        module.stars.iter().find_map(|star| {
-            let import = Import { level: star.level, parts: star.parts.clone(), ..all() };
-            self.import(file, &import, depth + 1).filter(|thing| matches!(thing, Thing::Definition(_)))
-        })
+    /// What `from module import *` brings in under this name: the one of them that has it.
+    fn star(&mut self, file: &str, module: &Module, name: &str, depth: usize) -> Found {
+        if depth > DEEPEST {
+            return Err(Unclear);
+        }
+        let mut found = None;
+        for star in module.stars.iter().filter(|_| !name.starts_with('_')) {
+            let from = self.file_of(file, star.level, &star.parts).ok_or(Unclear)?;
+            if let Some(thing) = self.of_module(&from, name, depth + 1)?
+                && found.replace(thing).is_some()
+            {
+                return Err(Unclear);
+            }
+        }
+        Ok(found)
     }
 
     /// What an expression is, as far as that is plain to see.
-    fn value(&mut self, file: &str, module: &Module, node: Node<'_>, scope: usize, depth: usize) -> Option<Thing> {
-        if depth > DEPTH {
-            return None;
+    fn value(&mut self, file: &str, module: &Module, node: Node<'_>, at: &Occurrence, depth: usize) -> Found {
+        if depth > DEEPEST {
+            return Err(Unclear);
         }
-        match python::expression(node, &module.text)? {
+        match python::expression(node, &module.text).ok_or(Unclear)? {
             python::Expression::Name(name) => {
-                let (at, bindings) = module.binding(scope, name)?;
+                let (scope, bindings) = module.binding(at.scope, name).ok_or(Unclear)?;
+                if !module.is_settled(scope, bindings, at) {
+                    return Err(Unclear);
+                }
                 match bindings {
-                    [Binding::Receiver { class }] => {
-                        let line = module.scopes[*class].line;
-                        Some(Thing::Instance(Place { file: file.to_owned(), line, class: Some(*class) }))
-                    }
-                    [Binding::Value { right: Some(right), .. }] => {
-                        let right = module.node(right)?;
-                        self.value(file, module, right, at, depth + 1)
+                    [Binding::Receiver { class }] => Ok(Some(Thing::Instance(module.class(file, *class)))),
+                    [Binding::Value { line, right: Some(right) }] => {
+                        let node = module.node(right).ok_or(Unclear)?;
+                        let there = Occurrence { range: right.clone(), line: *line, scope };
+                        self.value(file, module, node, &there, depth + 1)
                     }
                     bindings => self.bound(file, bindings, depth + 1),
                 }
             }
-            python::Expression::Member(object, name) => {
-                let object = self.value(file, module, object, scope, depth + 1)?;
-                self.member(&object, name, depth + 1)
-            }
+            python::Expression::Member(object, name) => match self.value(file, module, object, at, depth + 1)? {
+                Some(object) => self.member(&object, name, depth + 1),
+                None => Err(Unclear),
+            },
             python::Expression::Super => {
-                let class = module.class_around(scope)?;
-                let line = module.scopes[class].line;
-                Some(Thing::Super(Place { file: file.to_owned(), line, class: Some(class) }))
+                let class = module.class_around(at.scope).ok_or(Unclear)?;
+                Ok(Some(Thing::Super(module.class(file, class))))
             }
-            python::Expression::Call(function) => match self.value(file, module, function, scope, depth + 1)? {
-                Thing::Definition(place) if place.class.is_some() => Some(Thing::Instance(place)),
-                _ => None,
+            python::Expression::Call(function) => match self.value(file, module, function, at, depth + 1)? {
+                Some(Thing::Definition(place)) if place.class.is_some() => Ok(Some(Thing::Instance(place))),
+                _ => Err(Unclear),
+            },
+            // A generic class is the class; what an object gives for an index is anything.
+            python::Expression::Index(of) => match self.value(file, module, of, at, depth + 1)? {
+                Some(Thing::Definition(place)) if place.class.is_some() => Ok(Some(Thing::Definition(place))),
+                _ => Err(Unclear),
             },
         }
     }
 
     /// What a thing calls `name`.
-    fn member(&mut self, thing: &Thing, name: &str, depth: usize) -> Option<Thing> {
-        if depth > DEPTH {
-            return None;
-        }
+    fn member(&mut self, thing: &Thing, name: &str, depth: usize) -> Found {
         let (place, itself) = match thing {
             Thing::Module(file) => {
-                return self.of_module(file, name, depth + 1).or_else(|| {
-                    let folder = file.strip_suffix("__init__.py")?;
-                    self.known(&format!("{folder}{name}")).map(Thing::Module)
-                });
+                if let Some(found) = self.of_module(file, name, depth + 1)? {
+                    return Ok(Some(found));
+                }
+                let folder = file.strip_suffix("__init__.py").ok_or(Unclear)?;
+                return self.known(&format!("{folder}{name}")).map(|file| Some(Thing::Module(file))).ok_or(Unclear);
             }
             Thing::Definition(place) | Thing::Instance(place) => (place, true),
             Thing::Super(place) => (place, false),
         };
-        let class = place.class?;
-        let key = (place.file.clone(), class, name.to_owned());
-        if itself && !self.open.insert(key.clone()) {
-            return None;
-        }
-        let found = self.of_class(&place.file, class, name, itself, depth + 1);
-        if itself {
-            self.open.remove(&key);
-        }
-        found
+        self.of_class(place, name, itself, depth + 1)
     }
 
-    fn of_class(&mut self, file: &str, class: usize, name: &str, itself: bool, depth: usize) -> Option<Thing> {
-        let module = self.module(file)?;
-        let Scope { bindings, bases, attributes, parent, .. } = &module.scopes[class];
+    /// What a class, or what it inherits from, calls `name`.
+    fn of_class(&mut self, class: &Place, name: &str, itself: bool, depth: usize) -> Found {
+        let scope = class.class.filter(|_| depth <= DEEPEST).ok_or(Unclear)?;
+        let module = self.module(&class.file).ok_or(Unclear)?;
+        let Scope { bindings, bases, attributes, parent, line, .. } = &module.scopes[scope];
         if itself {
             if attributes.contains(name) {
-                return None;
+                return Err(Unclear);
             }
             if let Some(bindings) = bindings.get(name) {
-                return self.bound(file, bindings, depth);
+                return self.bound(&class.file, bindings, depth);
             }
         }
-        for base in bases {
-            let node = module.node(base)?;
-            // Behind a base that is not known nothing is certain.
-            let base = self.value(file, &module, node, parent.unwrap_or(0), depth)?;
-            if let Some(found) = self.member(&base, name, depth) {
-                return Some(found);
-            }
+        // With several bases the order depends on what they have in common.
+        let [base] = bases.as_slice() else { return if bases.is_empty() { Ok(None) } else { Err(Unclear) } };
+        let node = module.node(base).ok_or(Unclear)?;
+        let there = Occurrence { range: base.clone(), line: *line, scope: parent.unwrap_or(0) };
+        match self.value(&class.file, &module, node, &there, depth)? {
+            Some(Thing::Definition(base)) => self.of_class(&base, name, true, depth + 1),
+            _ => Err(Unclear),
         }
-        None
     }
 
     /// The file of a module as `file` imports it.
@@ -280,7 +284,9 @@ impl<'i> Resolver<'i> {
             }
             return self.known(&join(base, &rest));
         }
-        let roots = ["", "src", "lib", folder];
+        // A script finds what lies beside it; a module of a package does not.
+        let beside = if self.known(folder).is_some_and(|init| init.ends_with("__init__.py")) { "" } else { folder };
+        let roots = ["", "src", "lib", beside];
         roots.iter().find_map(|root| self.known(&join(root, &rest)))
     }
 
@@ -311,6 +317,20 @@ impl Module {
             at = *parent;
         }
         None
+    }
+
+    /// Whether bindings hold where a name is used. In the body of a class what stands further down does not yet.
+    fn is_settled(&self, scope: usize, bindings: &[Binding], at: &Occurrence) -> bool {
+        let before = |binding: &Binding| match binding {
+            Binding::Definition { line, .. } | Binding::Value { line, .. } => *line < at.line,
+            _ => false,
+        };
+        self.scopes[scope].kind != Kind::Class || bindings.iter().all(before)
+    }
+
+    /// The place of the class that opens a scope.
+    fn class(&self, file: &str, scope: usize) -> Place {
+        Place { file: file.to_owned(), line: self.scopes[scope].line, class: Some(scope) }
     }
 
     fn class_around(&self, scope: usize) -> Option<usize> {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::Node;
 
 use super::scope::{Binding, Import, Kind, Module, Occurrence, Scope};
-use crate::code::Language;
+use crate::code::{Language, syntax};
 
 /// Deeper nesting is no program.
 const DEEPEST: usize = 400;
@@ -26,6 +26,8 @@ pub enum Expression<'t, 's> {
     Name(&'s str),
     Member(Node<'t>, &'s str),
     Call(Node<'t>),
+    /// What stands in front of brackets.
+    Index(Node<'t>),
     /// `super()`.
     Super,
 }
@@ -79,9 +81,7 @@ pub fn expression<'t, 's>(node: Node<'t>, text: &'s str) -> Option<Expression<'t
             let is_super = of(function) == "super" && of(node.child_by_field_name("arguments")?) == "()";
             Some(if is_super { Expression::Super } else { Expression::Call(function) })
         }
-        "parenthesized_expression" => expression(node.named_child(0)?, text),
-        // A generic class is the class.
-        "subscript" => expression(node.child_by_field_name("value")?, text),
+        "subscript" => Some(Expression::Index(node.child_by_field_name("value")?)),
         _ => None,
     }
 }
@@ -100,12 +100,11 @@ fn dotted(name: &str) -> Import {
 
 /// Reads a file; `None` where it cannot be parsed.
 pub fn read(text: String) -> Option<Module> {
-    let mut parser = Parser::new();
-    parser.set_language(&Language::of(Path::new("x.py"))?.grammar()).ok()?;
-    let tree = parser.parse(&text, None)?;
+    let tree = syntax::parse(Language::of(Path::new("x.py"))?, &text)?;
     let mut reader =
         Reader { text: &text, scopes: vec![Scope::new(Kind::Module, None, 0)], names: Vec::new(), stars: Vec::new() };
     reader.visit(tree.root_node(), 0, 0);
+    reader.rebind();
     let Reader { scopes, mut names, stars, .. } = reader;
     names.sort_by_key(|occurrence| occurrence.range.start);
     Some(Module { text, tree, scopes, names, stars })
@@ -127,6 +126,14 @@ impl Reader<'_> {
         self.scopes[scope].bindings.entry(name.to_owned()).or_default().push(binding);
     }
 
+    /// What a function declares global and binds is bound in the file as well.
+    fn rebind(&mut self) {
+        let names = self.scopes.iter().skip(1).flat_map(|scope| &scope.bindings);
+        let global = names.filter(|(_, bindings)| bindings.len() > 1 && bindings[0] == Binding::Global);
+        let global: Vec<String> = global.map(|(name, _)| name.clone()).collect();
+        global.iter().for_each(|name| self.bind(0, name, Binding::Other));
+    }
+
     fn visit(&mut self, node: Node<'_>, scope: usize, depth: usize) {
         if depth > DEEPEST {
             return;
@@ -146,8 +153,7 @@ impl Reader<'_> {
                 return self.field(node, "body", inner, depth);
             }
             "list_comprehension" | "set_comprehension" | "dictionary_comprehension" | "generator_expression" => {
-                let inner = self.open(Kind::Expression, scope, line(node));
-                return self.children(node, inner, depth);
+                return self.comprehension(node, scope, depth);
             }
             "for_in_clause" | "for_statement" => self.targets(node, "left", scope),
             "assignment" | "augmented_assignment" => self.assignment(node, scope),
@@ -184,6 +190,21 @@ impl Reader<'_> {
     fn open(&mut self, kind: Kind, parent: usize, line: u32) -> usize {
         self.scopes.push(Scope::new(kind, Some(parent), line));
         self.scopes.len() - 1
+    }
+
+    fn comprehension(&mut self, node: Node<'_>, scope: usize, depth: usize) {
+        let inner = self.open(Kind::Expression, scope, line(node));
+        let mut first = true;
+        for child in named(node) {
+            if child.kind() == "for_in_clause" && std::mem::take(&mut first) {
+                // What is gone through first is looked up outside.
+                self.targets(child, "left", inner);
+                self.field(child, "left", inner, depth);
+                self.field(child, "right", scope, depth);
+            } else {
+                self.visit(child, inner, depth + 1);
+            }
+        }
     }
 
     fn function(&mut self, node: Node<'_>, scope: usize, depth: usize) {
@@ -336,6 +357,9 @@ fn leaves(target: Node<'_>) -> Vec<Node<'_>> {
         match node.kind() {
             "identifier" | "attribute" => found.push(node),
             "subscript" | "call" | "type" => {}
+            // In a pattern of `match`: a value, a class, the name of an attribute.
+            "dotted_name" if node.named_child_count() > 1 => {}
+            "class_pattern" | "keyword_pattern" => left.extend(named(node).into_iter().skip(1)),
             _ => left.extend(named(node)),
         }
     }

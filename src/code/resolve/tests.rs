@@ -107,3 +107,103 @@ fn any_text_is_read_to_its_end() {
     ]);
     assert!(certain(&index, "f").0.len() < 4);
 }
+
+#[test]
+fn what_cannot_be_told_is_not_certain() {
+    for (name, files) in [
+        // Behind a base that is not known anything may come first; so may what several bases share.
+        (
+            "run",
+            &[(
+                "a.py",
+                "import ext\nclass A(ext.T): pass\nclass B:\n    def run(self): pass\nclass C(A, B): pass\nC().run()\n",
+            )][..],
+        ),
+        (
+            "f",
+            &[(
+                "a.py",
+                "class A:\n    def f(self): pass\nclass B(A): pass\nclass C(A):\n    def f(self): pass\nclass D(B, C): pass\nD().f()\n",
+            )],
+        ),
+        // Bound twice, and a module of that name.
+        (
+            "get",
+            &[
+                (
+                    "p/__init__.py",
+                    "try:\n    from ._a import config\nexcept ImportError:\n    from ._b import config\n",
+                ),
+                ("p/config.py", "def get(): pass\n"),
+                ("b.py", "from p import config\nconfig.get()\n"),
+            ],
+        ),
+        // Not the method that stands further down.
+        ("load", &[("a.py", "class A:\n    x = load()\n    def load(self): pass\n")]),
+        (
+            "dumps",
+            &[
+                ("app/__init__.py", ""),
+                ("app/json.py", "def dumps(): pass\n"),
+                ("app/api.py", "import json\njson.dumps(1)\n"),
+            ],
+        ),
+        (
+            "run",
+            &[(
+                "a.py",
+                "class S:\n    def run(self): pass\ndb = S()\ndef use():\n    global db\n    db = P()\ndb.run()\n",
+            )],
+        ),
+        ("load", &[("a.py", "class T:\n    def load(self): pass\nrows = T()\nrows[0].load()\n")]),
+        (
+            "load",
+            &[
+                ("a.py", "def load(): pass\n"),
+                ("b.py", "def load(): pass\n"),
+                ("c.py", "from a import *\nfrom b import *\nload()\n"),
+            ],
+        ),
+    ] {
+        let (_folder, index) = index(files);
+        let (sure, others) = certain(&index, name);
+        assert!(sure.is_empty() && others > 0, "{name}: {sure:?} in {files:?}");
+    }
+}
+
+#[test]
+fn what_may_mean_it_is_not_left_out() {
+    for (name, uses, files) in [
+        (
+            "load",
+            3,
+            &[
+                ("a.py", "def load(): pass\n"),
+                (
+                    "b.py",
+                    "def f():\n    try:\n        from a import load\n    except ImportError:\n        from c import load\n    load()\n",
+                ),
+            ][..],
+        ),
+        (
+            "Point",
+            2,
+            &[(
+                "a.py",
+                "class Point: pass\ndef f(p):\n    match p:\n        case Point(x=0):\n            return Point(1)\n",
+            )],
+        ),
+        (
+            "A.load",
+            1,
+            &[(
+                "a.py",
+                "class A:\n    def load(self): pass\nclass B:\n    def load(self, x): pass\nB().load(A().load())\n",
+            )],
+        ),
+    ] {
+        let (_folder, index) = index(files);
+        let (sure, others) = certain(&index, name);
+        assert_eq!(sure.len() + others, uses, "{name}: {sure:?} and {others}");
+    }
+}

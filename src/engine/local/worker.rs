@@ -288,7 +288,7 @@ impl<'m> Worker<'m> {
             let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
             self.batch.add(row.token, position, &[id(row.slot)], row.logits).map_err(|e| broken(&e))?;
         }
-        let computed = if let [row] = rows { self.compute_token(row.slot, watch) } else { self.compute(watch) };
+        let computed = if let [row] = rows { self.compute_token(row, watch) } else { self.compute(watch) };
         match computed {
             Ok(()) => Ok(()),
             Err(DecodeError::NoKvCacheSlot) => Err(Failure::Full),
@@ -309,16 +309,21 @@ impl<'m> Worker<'m> {
 
     /// Computes a batch of one token, and learns from how long it takes with how many threads. One that hangs, since other
     /// programs have taken a core, is begun again with fewer.
-    fn compute_token(&mut self, slot: usize, watch: Watch<'_>) -> Result<(), DecodeError> {
+    fn compute_token(&mut self, row: &Row, watch: Watch<'_>) -> Result<(), DecodeError> {
+        // What is cut off behind it must be this token alone.
+        let can_restart = self.can_cut() && row.position == self.slots[row.slot].len();
         for _ in 0..MOST_RESTARTS {
             let (own, start) = (self.threads.now(), Instant::now());
-            let limit = self.threads.limit().filter(|_| self.can_cut());
+            let limit = self.threads.limit().filter(|_| can_restart);
             let result = self.compute(&|| watch() || limit.is_some_and(|limit| start.elapsed() > limit));
-            self.threads.note(start.elapsed().as_secs_f64(), || others(own));
-            if !matches!(result, Err(DecodeError::Unknown(STOPPED))) || watch() {
+            let hung = matches!(result, Err(DecodeError::Unknown(STOPPED))) && !watch();
+            if hung || result.is_ok() {
+                self.threads.note(start.elapsed().as_secs_f64(), || others(own));
+            }
+            if !hung {
                 return result;
             }
-            self.trim(slot);
+            self.trim(row.slot);
         }
         self.compute(watch)
     }
