@@ -60,7 +60,7 @@ fn symbols_uses_and_signatures_are_found() {
     let folder = project();
     for (arguments, expected) in [
         (&["symbols", "load"][..], "src/store.py:4  method Store.load  def load(self, path)\n"),
-        (&["refs", "Store.load"], "src/main.py:5  in main  (by its name)\n"),
+        (&["refs", "Store.load"], "src/main.py:5  in main  (of src/store.py#Store.load)\n"),
         (&["map", "src/store.py"], "src/store.py\n1-5| class Store\n4-5|   def load(self, path)\n"),
     ] {
         assert_eq!(printed(&folder, arguments, ""), expected, "{arguments:?}");
