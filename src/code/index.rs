@@ -203,11 +203,15 @@ impl Index {
                 let here: Vec<&Meaning> =
                     uses.iter().flatten().filter(|(at, _)| *at == line).map(|(_, meaning)| meaning).collect();
                 let certain = here.iter().find_map(|meaning| match meaning {
-                    Meaning::Certain(place) => self.at(place, last, &wanted),
+                    Meaning::Certain(Place { file, line, .. }) => {
+                        wanted.iter().find(|symbol| symbol.file == *file && symbol.definition.line == *line)
+                    }
                     Meaning::Other | Meaning::Open => None,
                 });
                 let (confidence, definition) = match certain {
-                    Some(definition) => (Confidence::Certain, Some(definition)),
+                    Some(Symbol { file, definition }) => {
+                        (Confidence::Certain, Some(format!("{file}#{}", definition.qualified())))
+                    }
                     None if here.is_empty() || here.contains(&&Meaning::Open) => (doubtful, None),
                     // All on this line certainly mean something else.
                     None => continue,
@@ -218,14 +222,6 @@ impl Index {
         }
         found.sort_by_key(|reference| std::cmp::Reverse(reference.confidence));
         found
-    }
-
-    /// Which of `wanted` stands at a place under this name, as `file#name`.
-    fn at(&self, place: &Place, name: &str, wanted: &[Symbol]) -> Option<String> {
-        let is_here = |definition: &Definition| definition.line == place.line && definition.name == name;
-        let here = self.outline(&place.file)?.into_iter().find(is_here)?;
-        let same = |symbol: &&Symbol| symbol.file == place.file && symbol.definition.qualified() == here.qualified();
-        wanted.iter().find(same).map(|symbol| format!("{}#{}", symbol.file, here.qualified()))
     }
 }
 

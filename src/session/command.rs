@@ -4,9 +4,9 @@
 use serde_json::json;
 
 use super::intent::Intent;
-use super::step::{self, Limits};
+use super::step::Limits;
 use super::turn::{Act, Turn, TurnError};
-use super::{Outcome, narrow, prompt};
+use super::{Outcome, narrow};
 use crate::dialect::ToolSpec;
 use crate::engine::Constraint;
 
@@ -19,7 +19,7 @@ impl Turn<'_> {
             if act != Act::Called {
                 break;
             }
-            act = match self.next().await? {
+            act = match self.pick_intent("next").await? {
                 Intent::Command => self.demand(&["run"], None).await?,
                 Intent::Change => self.write_once().await?,
                 Intent::Answer => self.answer().await?,
@@ -29,15 +29,6 @@ impl Turn<'_> {
             self.out_of_steps();
         }
         Ok(act.outcome())
-    }
-
-    /// What of the request is still to be done, as the model says.
-    async fn next(&mut self) -> Result<Intent, TurnError> {
-        self.make_room()?;
-        let question = prompt::text(&self.session.workspace, "next", &[]);
-        let word = step::choose(self.session, question, Intent::WORDS, &self.cancel).await?;
-        tracing::debug!(word, "what is next");
-        Ok(Intent::named(&word))
     }
 
     /// One change of a file. Where it changes nothing, or the very file that was changed before with nothing in between, the model
@@ -56,10 +47,7 @@ impl Turn<'_> {
     /// of it.
     async fn answer(&mut self) -> Result<Act, TurnError> {
         let done = self.record.changes() > 0;
-        let names = self.session.profile.tools.clone();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let specs = if done { Vec::new() } else { narrow::narrow(self.session, &self.record, &names) };
-        let constraint = if done { Constraint::Free } else { Constraint::Call(specs) };
+        let constraint = if done { Constraint::Free } else { Constraint::Call(self.all_tools()) };
         let mut step = self.step(constraint, Limits::default()).await?;
         if done {
             step.calls.clear();

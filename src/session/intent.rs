@@ -23,18 +23,6 @@ pub(super) enum Intent {
 }
 
 impl Intent {
-    /// What the model picks from.
-    pub const WORDS: &[&str] = &["change", "command", "answer"];
-
-    /// What one of [`Self::WORDS`] stands for.
-    pub fn named(word: &str) -> Self {
-        match word {
-            "change" => Self::Change,
-            "command" => Self::Command,
-            _ => Self::Answer,
-        }
-    }
-
     /// What the first word and the marks of a request tell, where they do. Asked about it, a 1.5B takes nearly every request for
     /// a change, so that what is plain is not left to it.
     fn plain(request: &str) -> Option<Self> {
@@ -64,11 +52,20 @@ impl Turn<'_> {
         if let Some(plain) = Intent::plain(&self.asked) {
             return Ok(plain);
         }
+        self.pick_intent("intent").await
+    }
+
+    /// What the model picks as the answer to the question with this name.
+    pub(super) async fn pick_intent(&mut self, question: &str) -> Result<Intent, TurnError> {
         self.make_room()?;
-        let question = prompt::text(&self.session.workspace, "intent", &[]);
-        let word = step::choose(self.session, question, Intent::WORDS, &self.cancel).await?;
-        tracing::debug!(word, "intent");
-        Ok(Intent::named(&word))
+        let text = prompt::text(&self.session.workspace, question, &[]);
+        let word = step::choose(self.session, text, &["change", "command", "answer"], &self.cancel).await?;
+        tracing::debug!(word, question);
+        Ok(match word.as_str() {
+            "change" => Intent::Change,
+            "command" => Intent::Command,
+            _ => Intent::Answer,
+        })
     }
 }
 

@@ -98,9 +98,8 @@ pub fn beginning(workspace: &Workspace, engine: &dyn Engine, draft: &str) -> Res
 fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Result<Asked, WorkspaceError> {
     let mut budget = engine.info().context * ATTACHED_SHARE / 100;
     let (mut text, mut files) = (String::new(), Vec::new());
-    for Named { path, symbol } in named {
+    for Named { path, part } in named {
         let file = workspace.read(&path)?;
-        let part = symbol.as_ref().and_then(|symbol| part(&path, &file.text, symbol));
         let block = match &part {
             Some((place, lines)) => fenced(path.as_str(), place, lines),
             None => fenced(path.as_str(), path.as_str(), &file.text),
@@ -155,8 +154,8 @@ pub fn language(path: &str) -> &str {
 #[derive(Debug, PartialEq, Eq)]
 struct Named {
     path: RelPath,
-    /// With its scope.
-    symbol: Option<String>,
+    /// Where the definition stands, and its lines.
+    part: Option<(String, String)>,
 }
 
 /// What a request names, in its order: `@path`, `@path#name`, or a word that is the path of a file.
@@ -174,12 +173,12 @@ fn named_files(workspace: &Workspace, prompt: &str) -> Vec<Named> {
         let part = || {
             let (path, symbol) = word.split_once('#')?;
             let path = file(path)?;
-            part(&path, &workspace.read(&path).ok()?.text, symbol)?;
-            Some(Named { path, symbol: Some(symbol.to_owned()) })
+            let part = Some(part(&path, &workspace.read(&path).ok()?.text, symbol)?);
+            Some(Named { path, part })
         };
-        let whole = file(word).map(|path| Named { path, symbol: None });
+        let whole = file(word).map(|path| Named { path, part: None });
         if let Some(named) = whole.or_else(part)
-            && !found.iter().any(|known| known.path == named.path && (known.symbol.is_none() || *known == named))
+            && !found.iter().any(|known| known.path == named.path && (known.part.is_none() || *known == named))
         {
             found.push(named);
         }

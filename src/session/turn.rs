@@ -14,7 +14,7 @@ use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::step::{self, Limits, Step};
 use super::{Event, Outcome, Session, call, check, context, event, failure, mend, narrow, prompt};
-use crate::dialect::{Call, Message, Role};
+use crate::dialect::{Call, Message, Role, ToolSpec};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
 use crate::tool::Detail;
@@ -276,11 +276,9 @@ impl Turn<'_> {
 
     /// The model decides what comes next.
     pub(super) async fn free(&mut self) -> Result<Outcome, TurnError> {
-        let names: Vec<String> = self.session.profile.tools.clone();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut malformed = 0;
         for _ in 0..self.session.settings.max_steps {
-            let constraint = Constraint::Call(narrow::narrow(self.session, &self.record, &names));
+            let constraint = Constraint::Call(self.all_tools());
             let step = self.step(constraint, Limits::default()).await?;
             match self.act(step).await? {
                 // A free model hears why and may find another way.
@@ -298,6 +296,12 @@ impl Turn<'_> {
         }
         self.out_of_steps();
         Ok(Outcome::NotDone)
+    }
+
+    /// The tools of the profile, as they can be called at this moment.
+    pub(super) fn all_tools(&self) -> Vec<ToolSpec> {
+        let names: Vec<&str> = self.session.profile.tools.iter().map(String::as_str).collect();
+        narrow::narrow(self.session, &self.record, &names)
     }
 
     pub(super) fn out_of_steps(&mut self) {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use tree_sitter::Node;
 
-use self::scope::{Binding, Import, Kind, Module, Occurrence, Scope};
+use self::scope::{Binding, Import, Kind, Module, Occurrence, Scope, outward};
 use super::index::Index;
 
 /// How deep the lookups for one name may be nested; an import that is followed takes three of them.
@@ -300,9 +300,8 @@ impl<'i> Resolver<'i> {
 impl Module {
     /// The scope and the bindings that a name has where it stands in `scope`.
     fn binding(&self, scope: usize, name: &str) -> Option<(usize, &[Binding])> {
-        let mut at = Some(scope);
-        while let Some(id) = at {
-            let Scope { kind, parent, bindings, .. } = &self.scopes[id];
+        for id in outward(&self.scopes, scope) {
+            let Scope { kind, bindings, .. } = &self.scopes[id];
             // A class's names are seen in its own body, not in its functions.
             if (id == scope || *kind != Kind::Class)
                 && let Some(found) = bindings.get(name)
@@ -314,7 +313,6 @@ impl Module {
                     found => Some((id, found)),
                 };
             }
-            at = *parent;
         }
         None
     }
@@ -334,8 +332,7 @@ impl Module {
     }
 
     fn class_around(&self, scope: usize) -> Option<usize> {
-        let up = |id: &usize| self.scopes[*id].parent;
-        std::iter::successors(Some(scope), up).find(|id| self.scopes[*id].kind == Kind::Class)
+        outward(&self.scopes, scope).find(|id| self.scopes[*id].kind == Kind::Class)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tree_sitter::Node;
 
-use super::scope::{Binding, Import, Kind, Module, Occurrence, Scope};
+use super::scope::{Binding, Import, Kind, Module, Occurrence, Scope, outward};
 use crate::code::{Language, syntax};
 
 /// Deeper nesting is no program.
@@ -54,8 +54,7 @@ pub fn role(node: Node<'_>) -> Role<'_> {
 
 /// The role of a name in a dotted one.
 fn imported(dotted: Node<'_>) -> Role<'_> {
-    let above = dotted.parent().filter(|node| node.kind() == "aliased_import").or(dotted.parent());
-    let statement = match above {
+    let statement = match dotted.parent() {
         Some(alias) if alias.kind() == "aliased_import" => alias.parent(),
         above => above,
     };
@@ -158,9 +157,7 @@ impl Reader<'_> {
             "for_in_clause" | "for_statement" => self.targets(node, "left", scope),
             "assignment" | "augmented_assignment" => self.assignment(node, scope),
             "named_expression" => {
-                let up = |id: &usize| self.scopes[*id].parent;
-                let target =
-                    std::iter::successors(Some(scope), up).find(|id| self.scopes[*id].kind != Kind::Expression);
+                let target = outward(&self.scopes, scope).find(|id| self.scopes[*id].kind != Kind::Expression);
                 self.targets(node, "name", target.unwrap_or(scope));
             }
             "as_pattern_target" | "case_pattern" | "delete_statement" => self.bind_all(node, scope),
@@ -302,9 +299,8 @@ impl Reader<'_> {
     /// The class of the object in `self.name`.
     fn receiver_class(&self, attribute: Node<'_>, scope: usize) -> Option<usize> {
         let object = attribute.child_by_field_name("object").filter(|object| object.kind() == "identifier")?;
-        let up = |id: &usize| self.scopes[*id].parent;
         let bindings = |id: usize| self.scopes[id].bindings.get(self.of(object));
-        match std::iter::successors(Some(scope), up).find_map(bindings)?.as_slice() {
+        match outward(&self.scopes, scope).find_map(bindings)?.as_slice() {
             [Binding::Receiver { class }] => Some(*class),
             _ => None,
         }

@@ -92,6 +92,11 @@ impl Scope {
     }
 }
 
+/// A scope and those around it, the innermost first.
+pub fn outward(scopes: &[Scope], scope: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(scope), |id| scopes[*id].parent)
+}
+
 impl Module {
     /// The text of a node.
     pub fn of(&self, node: Node<'_>) -> &str {
