@@ -17,6 +17,9 @@ const WEIGHT: f64 = 0.2;
 /// Windows between two tries to go back to more threads while no core is free: at first, and at most. Beside a busy program
 /// one token with too many threads was seen to take seconds.
 const PATIENCE: (usize, usize) = (64, 512);
+/// Threads that were ready to run for so much of a time and had no core: others run then. Where they had one and were slow all
+/// the same, as on a machine that shares its memory or is itself a guest, fewer would be slower still.
+const STARVED: f64 = 0.1;
 /// A program that runs for a moment is not made way for: it must be seen so often, with so much time between.
 const LOOKS: usize = 4;
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -35,6 +38,64 @@ pub struct Threads {
     /// Windows until the next try.
     rest: usize,
     patience: usize,
+    /// How long this process had waited for cores when the window began.
+    waited: Option<Duration>,
+}
+
+/// Who else uses the cores.
+pub trait Crowd {
+    /// How many threads of other programs want one.
+    fn others(&self) -> usize;
+    /// How long the threads of this process have been ready to run without a core, all together. `None` where nobody tells.
+    fn waited(&self) -> Option<Duration>;
+}
+
+/// What Linux tells of them; elsewhere nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct System {
+    /// Threads of this process that run now.
+    pub own: usize,
+}
+
+impl Crowd for System {
+    fn others(&self) -> usize {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let ready = load.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse::<usize>().ok());
+        ready.unwrap_or(0).saturating_sub(self.own)
+    }
+
+    fn waited(&self) -> Option<Duration> {
+        let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+        let waited = |task: std::io::Result<std::fs::DirEntry>| {
+            let told = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            told.split(' ').nth(1)?.parse().ok().map(Duration::from_nanos)
+        };
+        tasks.map(waited).sum()
+    }
+}
+
+/// When a token is better stopped and begun again with fewer threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    after: Duration,
+    /// Seconds of the window before the token, and what had been waited for cores before it; `None` where it does not matter.
+    before: f64,
+    waited: Option<Duration>,
+}
+
+impl Limit {
+    /// Whether a token that has taken so long is over it.
+    pub fn is_over(&self, elapsed: Duration, crowd: &impl Crowd) -> bool {
+        elapsed > self.after && starved(self.waited, self.before + elapsed.as_secs_f64(), crowd)
+    }
+}
+
+/// Whether the process has waited for cores for much of the last `seconds`, before which it had waited for so long.
+fn starved(before: Option<Duration>, seconds: f64, crowd: &impl Crowd) -> bool {
+    match (before, crowd.waited()) {
+        (Some(before), Some(now)) => now.saturating_sub(before).as_secs_f64() > STARVED * seconds,
+        _ => true,
+    }
 }
 
 /// Other numbers of threads are being tried.
@@ -49,7 +110,8 @@ struct Trial {
 impl Threads {
     pub fn new(most: usize) -> Self {
         let most = most.max(1);
-        Self { most, now: most, usual: 0.0, sum: 0.0, count: 0, trial: None, rest: 0, patience: PATIENCE.0 }
+        let (rest, patience) = (0, PATIENCE.0);
+        Self { most, now: most, usual: 0.0, sum: 0.0, count: 0, trial: None, rest, patience, waited: None }
     }
 
     /// How many threads to use now. What is found with single tokens holds for reading too (1.5B on two cores beside one busy
@@ -58,23 +120,24 @@ impl Threads {
         self.now
     }
 
-    /// Settles what to begin a generation with. `others` tells how many threads of other programs want a core.
-    pub fn begin(&mut self, others: impl Fn() -> usize) {
-        let mut crowd = others();
+    /// Settles what to begin a generation with.
+    pub fn begin(&mut self, crowd: &impl Crowd) {
+        let mut others = crowd.others();
         for _ in 1..LOOKS {
-            if crowd > 0 {
+            if others > 0 {
                 std::thread::sleep(BETWEEN);
-                crowd = crowd.min(others());
+                others = others.min(crowd.others());
             }
         }
-        let fitting = self.most.saturating_sub(crowd).max(1);
-        if fitting < self.now || crowd == 0 && fitting > self.now {
+        let fitting = self.most.saturating_sub(others).max(1);
+        if fitting < self.now || others == 0 && fitting > self.now {
             *self = Self { now: fitting, ..Self::new(self.most) };
         }
+        self.waited = crowd.waited();
     }
 
-    /// Takes in what one token took, in seconds. `others` is asked while fewer threads are in use than there could be.
-    pub fn note(&mut self, seconds: f64, others: impl Fn() -> usize) {
+    /// Takes in what one token took, in seconds.
+    pub fn note(&mut self, seconds: f64, crowd: &impl Crowd) {
         self.sum += seconds;
         self.count += 1;
         let mean = self.sum / self.count as f64;
@@ -87,19 +150,21 @@ impl Threads {
             }
             // Neither may a disturbance go on for a whole window: it can make a token a hundred times as slow.
             None if self.count == WINDOW || (self.usual > 0.0 && self.sum >= self.disturbed()) => {
-                self.watch(mean, others)
+                self.watch(mean, crowd)
             }
             None => return,
         }
         (self.sum, self.count) = (0.0, 0);
+        self.waited = crowd.waited();
     }
 
     /// How long the next token may take. One that takes longer shows already that there are too many threads; it is better
     /// stopped, noted and decoded with fewer. `None` where there can be no fewer, or nothing to compare with.
-    pub fn limit(&self) -> Option<Duration> {
-        let most = self.trial.as_ref().map_or(self.disturbed(), Self::lost);
-        let left = || Duration::from_secs_f64((most - self.sum).max(0.0)) + Duration::from_micros(1);
-        (self.now > 1 && most > 0.0).then(left)
+    pub fn limit(&self) -> Option<Limit> {
+        // What a trial has lost is lost whoever is to blame.
+        let (most, waited) = self.trial.as_ref().map_or((self.disturbed(), self.waited), |t| (Self::lost(t), None));
+        let after = || Duration::from_secs_f64((most - self.sum).max(0.0)) + Duration::from_micros(1);
+        (self.now > 1 && most > 0.0).then(|| Limit { after: after(), before: self.sum, waited })
     }
 
     /// Seconds that all tokens of a trial may take together, or it is lost.
@@ -131,11 +196,11 @@ impl Threads {
         }
     }
 
-    fn watch(&mut self, mean: f64, others: impl Fn() -> usize) {
+    fn watch(&mut self, mean: f64, crowd: &impl Crowd) {
         let relieved = mean < self.usual * RELIEVED;
         if self.usual == 0.0 {
             (self.usual, self.rest) = (mean, self.patience);
-        } else if mean > self.usual * DISTURBED {
+        } else if mean > self.usual * DISTURBED && starved(self.waited, self.sum, crowd) {
             return self.fewer(mean);
         } else if relieved {
             self.usual = mean;
@@ -143,7 +208,7 @@ impl Threads {
         self.usual += WEIGHT * (mean - self.usual);
         if self.now < self.most {
             // Tokens that grow faster mean little while no core is free: the first ones after a pause are slow.
-            let free = others() + self.now < self.most;
+            let free = crowd.others() + self.now < self.most;
             if free && relieved {
                 (self.rest, self.patience) = (1, PATIENCE.0);
             }
@@ -173,27 +238,52 @@ impl Threads {
     }
 }
 
-/// How many threads in the whole system are ready to run besides `own`. 0 where the system does not say.
-pub fn others(own: usize) -> usize {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let ready = load.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse::<usize>().ok());
-    ready.unwrap_or(0).saturating_sub(own)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// So many others, beside whom this process waits for cores half of the time.
+    struct Busy {
+        others: usize,
+        clock: Cell<f64>,
+    }
+
+    impl Busy {
+        fn with(others: usize) -> Self {
+            Self { others, clock: Cell::new(0.0) }
+        }
+    }
+
+    impl Crowd for Busy {
+        fn others(&self) -> usize {
+            self.others
+        }
+
+        fn waited(&self) -> Option<Duration> {
+            let share = if self.others > 0 { 0.5 } else { 0.0 };
+            Some(Duration::from_secs_f64(share * self.clock.get()))
+        }
+    }
 
     /// Decodes `tokens`, each taking what `cost` says for the number of threads; returns how many were used for each.
     fn decode(threads: &mut Threads, tokens: usize, cost: impl Fn(usize) -> f64, others: usize) -> Vec<usize> {
+        let crowd = Busy::with(others);
+        threads.waited = crowd.waited();
+        let spend = |threads: &mut Threads, seconds: f64| {
+            crowd.clock.set(crowd.clock.get() + seconds);
+            threads.note(seconds, &crowd);
+        };
         let one = |_| {
-            while let Some(limit) = threads.limit().map(|limit| limit.as_secs_f64())
-                && cost(threads.now()) > limit
+            while let Some(limit) = threads.limit()
+                && cost(threads.now()) > limit.after.as_secs_f64()
+                && (limit.waited.is_none() || others > 0)
             {
-                threads.note(limit, || others);
+                spend(threads, limit.after.as_secs_f64());
             }
             let now = threads.now();
-            threads.note(cost(now), || others);
+            spend(threads, cost(now));
             now
         };
         (0..tokens).map(one).collect()
@@ -241,9 +331,9 @@ mod tests {
     #[test]
     fn a_busy_machine_is_noticed_at_the_start() {
         let mut threads = Threads::new(2);
-        threads.begin(|| 1);
+        threads.begin(&Busy::with(1));
         assert!(of_best(&decode(&mut threads, 400, busy, 1), 2, busy) > 0.95);
-        threads.begin(|| 0);
+        threads.begin(&Busy::with(0));
         assert_eq!(threads.now(), 2);
     }
 
@@ -252,15 +342,15 @@ mod tests {
         let stuck = |n| if n == 1 { 0.055 } else { 3.0 };
         let mut threads = Threads::new(2);
         decode(&mut threads, 20, idle, 0);
-        assert!(threads.limit().is_some_and(|limit| limit < Duration::from_millis(400)));
+        assert!(threads.limit().is_some_and(|limit| limit.after < Duration::from_millis(400)));
         assert!(decode(&mut threads, 200, stuck, 1).iter().all(|&n| n == 1));
-        assert_eq!(threads.limit(), None);
+        assert!(threads.limit().is_none());
     }
 
     #[test]
     fn a_slow_start_is_no_relief_while_no_core_is_free() {
         let mut threads = Threads::new(2);
-        threads.begin(|| 1);
+        threads.begin(&Busy::with(1));
         decode(&mut threads, 8, |_| 0.080, 1);
         assert!(decode(&mut threads, 400, busy, 1).iter().all(|&n| n == 1));
     }
@@ -270,7 +360,10 @@ mod tests {
         let mut threads = Threads::new(2);
         decode(&mut threads, 100, idle, 0);
         let slow = |n| idle(n) * 2.0;
-        let used = decode(&mut threads, 1000, slow, 0);
+        // Nobody waits for a core: not even a try.
+        assert!(decode(&mut threads, 1000, slow, 0).iter().all(|&n| n == 2));
+        decode(&mut threads, 100, idle, 0);
+        let used = decode(&mut threads, 1000, slow, 1);
         assert!(of_best(&used, 2, slow) > 0.98, "{used:?}");
     }
 

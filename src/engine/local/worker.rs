@@ -1,6 +1,7 @@
 //! The model's context and what is known of its KV cache: one slot a conversation, all in one cache. Owned by one thread, which
 //! [`super::scheduler`] runs.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::kv::{Kept, Slot, Token};
 use super::sample::{Grammars, Sampler};
 use super::snapshot::{Found, Snapshots};
 use super::speculate::Pace;
-use super::threads::{Threads, others};
+use super::threads::{System, Threads};
 use crate::engine::{EngineError, Sampling};
 
 /// Conversations that can be in the KV cache at a time.
@@ -24,6 +25,9 @@ pub const SLOTS: usize = 16;
 
 /// What `llama_decode` returns where the watch stopped it.
 const STOPPED: i32 = 2;
+
+/// Nodes of the graph between two looks at whether a token hangs.
+const NODES: usize = 16;
 
 /// So often one token is begun again with another number of threads.
 const MOST_RESTARTS: usize = 4;
@@ -144,7 +148,7 @@ impl<'m> Worker<'m> {
     /// Settles how many threads to begin with, while nothing is under way.
     pub fn look_around(&mut self) {
         // Of this program's own threads only this one runs now.
-        self.threads.begin(|| others(1));
+        self.threads.begin(&System { own: 1 });
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
@@ -313,12 +317,16 @@ impl<'m> Worker<'m> {
         // What is cut off behind it must be this token alone.
         let can_restart = self.can_cut() && row.position == self.slots[row.slot].len();
         for _ in 0..MOST_RESTARTS {
-            let (own, start) = (self.threads.now(), Instant::now());
+            let (system, start, nodes) = (System { own: self.threads.now() }, Instant::now(), Cell::new(0));
             let limit = self.threads.limit().filter(|_| can_restart);
-            let result = self.compute(&|| watch() || limit.is_some_and(|limit| start.elapsed() > limit));
+            let result = self.compute(&|| {
+                nodes.set(nodes.get() + 1);
+                let look = nodes.get() % NODES == 0;
+                watch() || limit.is_some_and(|limit| look && limit.is_over(start.elapsed(), &system))
+            });
             let hung = matches!(result, Err(DecodeError::Unknown(STOPPED))) && !watch();
             if hung || result.is_ok() {
-                self.threads.note(start.elapsed().as_secs_f64(), || others(own));
+                self.threads.note(start.elapsed().as_secs_f64(), &system);
             }
             if !hung {
                 return result;
