@@ -1,10 +1,10 @@
 //! What a file defines, names, imports and says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
-use tree_sitter::{Node, QueryCursor, StreamingIterator, Tree};
+use tree_sitter::{Node, QueryCursor, Range, StreamingIterator, Tree};
 
 use super::definition::{Definition, Kind};
 use super::language::{Form, Leaf};
@@ -44,6 +44,26 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Adds the uses of another part of the text.
+    fn add_references(&mut self, references: Vec<(Term, Vec<u32>)>) {
+        for (term, lines) in references {
+            match self.references.binary_search_by_key(&term, |(term, _)| *term) {
+                Ok(at) => self.references[at].1.extend(lines),
+                Err(at) => self.references.insert(at, (term, lines)),
+            }
+        }
+    }
+
+    /// Adds the definitions of another part of the text, which name their parents by their places among themselves.
+    fn add_definitions(&mut self, definitions: Vec<Definition>) {
+        let before = u32::try_from(self.definitions.len()).unwrap_or(u32::MAX);
+        let placed = definitions.into_iter().map(|definition| Definition {
+            parent: definition.parent.map(|parent| parent.saturating_add(before)),
+            ..definition
+        });
+        self.definitions.extend(placed);
+    }
+
     fn count(&mut self, words: &mut Words, field: Field, text: &str) {
         words.terms(text, &mut |term| {
             let count = &mut self.bag.entry(term).or_default()[field as usize];
@@ -69,18 +89,24 @@ fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, fa
     let mut found = Captured::of(language, tree, text);
     let leaves = match language.form {
         // Sentences more than anything else, and their leaves are not words.
-        Form::Loose => {
+        Form::Loose | Form::Page => {
             facts.count(words, Field::Prose, text);
             Leaves::default()
         }
         Form::Program | Form::Data => Leaves::of(language, tree, text, &found, words, facts),
     };
-    facts.references = leaves.references;
-    facts.imports = std::mem::take(&mut found.imports);
+    facts.add_references(leaves.references);
+    facts.imports.append(&mut found.imports);
     for name in &found.items {
         facts.count(words, Field::Defined, name.name);
     }
-    facts.definitions = found.definitions(text, &leaves.comment_rows);
+    let embedded = std::mem::take(&mut found.embedded);
+    facts.add_definitions(found.definitions(text, &leaves.comment_rows));
+    for (language, part) in embedded.into_values() {
+        if let Some(tree) = syntax::parse_part(language, text, Some(part)) {
+            read_tree(language, &tree, text, words, facts);
+        }
+    }
 }
 
 /// A definition or a container as the query found it.
@@ -101,6 +127,8 @@ struct Captured<'t> {
     imports: Vec<String>,
     /// Documentation that stands inside of what it documents, by its first byte.
     docs: Vec<Node<'t>>,
+    /// Parts in other languages, by their first byte.
+    embedded: BTreeMap<usize, (&'static Language, Range)>,
 }
 
 impl<'t> Captured<'t> {
@@ -121,6 +149,9 @@ impl<'t> Captured<'t> {
                     "doc" => found.docs.push(node),
                     "import" => found.imports.extend(text.get(node.byte_range()).map(|name| unquote(name).to_owned())),
                     "container" => item = Some((None, node)),
+                    other if let Some(language) = other.strip_prefix("embedded.").and_then(Language::named) => {
+                        found.embedded.entry(node.start_byte()).or_insert((language, node.range()));
+                    }
                     other => {
                         let kind = other.strip_prefix("definition.").and_then(Kind::named);
                         item = item.or(kind.map(|kind| (Some(kind), node)));

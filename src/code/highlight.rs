@@ -175,6 +175,7 @@ mod tests {
         ),
         ("css", "a { color: red; } /* x */", &[("/* x */", Comment)]),
         ("toml", "a = 's' # x", &[("'s'", String), ("# x", Comment)]),
+        ("vue", "<p>t</p><script>let a = 1</script>", &[("p", Keyword), ("let", Keyword)]),
         ("html", "<p>t</p><script>let a = 1</script>", &[("p", Keyword), ("let", Keyword)]),
         ("json", "{\"a\": true}", &[("true", Constant)]),
         ("yaml", "a: 's' # x", &[("'s'", String), ("# x", Comment)]),

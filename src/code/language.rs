@@ -7,7 +7,7 @@ use tree_sitter::{Node, Query};
 use tree_sitter_language::LanguageFn;
 
 use super::highlight::Colours;
-use Form::{Data, Loose, Program};
+use Form::{Data, Loose, Page, Program};
 
 /// A programming language.
 pub struct Language {
@@ -19,7 +19,8 @@ pub struct Language {
     pub extensions: &'static [&'static str],
     grammar: LanguageFn,
     /// What of a tree is a definition or an import: `@definition.KIND` with its `@name`, `@container` for what only holds
-    /// definitions, `@parent` where the container stands elsewhere, `@doc`, `@import`. Empty for none.
+    /// definitions, `@parent` where the container stands elsewhere, `@doc`, `@import`; `@embedded.LANGUAGE` for text in another
+    /// language. Empty for none.
     query: &'static str,
     pub(super) form: Form,
     compiled: OnceLock<Option<Query>>,
@@ -36,6 +37,8 @@ pub(super) enum Form {
     Data,
     /// Of many dialects, or with templates in it: what its grammar takes for an error may be none.
     Loose,
+    /// The same, around what is a program.
+    Page,
 }
 
 /// What a node of a tree is to the index.
@@ -77,7 +80,7 @@ const fn row(
 
 /// All of them. To add one: its tree-sitter crate in `Cargo.toml`, its query in `queries/`, its row here, a case in the tests
 /// of [`super::syntax`], [`super::extract`] and [`super::highlight`].
-pub static LANGUAGES: [Language; 24] = [
+pub static LANGUAGES: [Language; 25] = [
     row(
         "C",
         "c",
@@ -180,6 +183,8 @@ pub static LANGUAGES: [Language; 24] = [
     row("TOML", "toml", &["toml"], tree_sitter_toml_ng::LANGUAGE, include_str!("queries/toml.scm"), Data)
         .coloured(&[tree_sitter_toml_ng::HIGHLIGHTS_QUERY], ""),
     row("HTML", "html", &["html", "htm"], tree_sitter_html::LANGUAGE, include_str!("queries/html.scm"), Loose)
+        .coloured(&[tree_sitter_html::HIGHLIGHTS_QUERY], tree_sitter_html::INJECTIONS_QUERY),
+    row("Vue", "vue", &["vue", "svelte"], tree_sitter_html::LANGUAGE, include_str!("queries/html.scm"), Page)
         .coloured(&[tree_sitter_html::HIGHLIGHTS_QUERY], tree_sitter_html::INJECTIONS_QUERY),
     row("JSON", "json", &["json"], tree_sitter_json::LANGUAGE, include_str!("queries/json.scm"), Loose)
         .coloured(&[tree_sitter_json::HIGHLIGHTS_QUERY], ""),

@@ -44,7 +44,8 @@ impl fmt::Display for SyntaxError {
 
 /// The errors of `after` that `before` did not have, in the order of the text. None where the language is not known.
 pub fn new_errors(path: &Path, before: Option<&str>, after: &str) -> Vec<SyntaxError> {
-    let Some(language) = Language::of(path).filter(|language| language.form != Form::Loose) else { return Vec::new() };
+    let judged = |language: &&Language| matches!(language.form, Form::Program | Form::Data);
+    let Some(language) = Language::of(path).filter(judged) else { return Vec::new() };
     let found = errors(language, after);
     if found.is_empty() {
         return found;
@@ -100,8 +101,14 @@ fn has_inner_error(node: Node<'_>) -> bool {
 
 /// The tree of a text; `None` where parsing it takes too long.
 pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
+    parse_part(language, text, None)
+}
+
+/// The tree of a part of a text, at its place there, or of the whole; `None` where parsing it takes too long.
+pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitter::Range>) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&language.grammar()).ok()?;
+    parser.set_included_ranges(part.as_slice()).ok()?;
     let start = Instant::now();
     let mut in_time = |_: &tree_sitter::ParseState| {
         if start.elapsed() < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

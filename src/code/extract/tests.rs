@@ -219,6 +219,22 @@ fn imports_and_uses_are_found() {
 }
 
 #[test]
+fn what_stands_embedded_is_found_at_its_place() {
+    let page = "<template>\n  <p>{{ a }}</p>\n</template>\n<script lang=\"ts\">\nimport { b } from './b'\n\
+                interface A {\n  c(): void\n}\nfunction d(): A { return b() }\n</script>\n<script>\nclass E { f() {} }\n\
+                </script>\n<script type=\"application/json\">{\"g\": 1}</script>\n";
+    for path in ["a.vue", "a.html"] {
+        let facts = extract(path, page, &mut Words::default());
+        let found: Vec<(String, u32)> = facts.definitions.iter().map(|d| (d.qualified(), d.line)).collect();
+        let is = |name: &str, line| (name.to_owned(), line);
+        assert_eq!(found, [is("A", 6), is("A.c", 7), is("d", 9), is("E", 12), is("E.f", 12)], "{path}");
+        assert_eq!(facts.definitions[4].parent, Some(3));
+        assert_eq!(facts.imports, ["./b"]);
+        assert!(facts.references.iter().any(|(term, lines)| *term == name_term("b") && *lines == [5, 9]));
+    }
+}
+
+#[test]
 fn words_are_counted_where_they_stand() {
     let facts = extract(
         "lib/store.py",
