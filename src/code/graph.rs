@@ -1,5 +1,8 @@
 //! Which files have to do with which: who uses what is defined where.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::entry::Entry;
@@ -16,55 +19,28 @@ const BACKWARDS: f32 = 0.5;
 
 /// Links between files, by their numbers.
 pub(super) struct Graph {
-    links: Vec<Vec<Link>>,
+    files: usize,
+    links: Vec<Link>,
 }
 
-/// What connects a file with another.
-#[derive(Debug, Clone, Copy, Default)]
+/// A file uses what another defines.
+#[derive(Debug, Clone, Copy)]
 struct Link {
-    to: usize,
-    /// How much it uses of what the other defines.
-    uses: f32,
-    /// How much the other uses of what it defines.
-    used: f32,
+    user: usize,
+    definer: usize,
+    weight: f32,
 }
 
 impl Graph {
     pub fn of(files: &[&Entry]) -> Self {
-        let mut definers: FxHashMap<Term, Vec<usize>> = FxHashMap::default();
-        for (number, file) in files.iter().enumerate() {
-            for name in &file.lexicon.defined {
-                definers.entry(*name).or_default().push(number);
-            }
-        }
-        definers.retain(|_, files| files.len() <= DEFINERS);
-        let mut links: Vec<FxHashMap<usize, Link>> = vec![FxHashMap::default(); files.len()];
-        for (user, file) in files.iter().enumerate() {
-            for name in &file.lexicon.used {
-                let Some(definers) = definers.get(name) else { continue };
-                if definers.contains(&user) {
-                    continue;
-                }
-                let weight = 1.0 / definers.len() as f32;
-                for definer in definers {
-                    links[user].entry(*definer).or_default().uses += weight;
-                    links[*definer].entry(user).or_default().used += weight;
-                }
-            }
-        }
-        let links = links.into_iter().map(|links| {
-            // Many common names are not many times the evidence.
-            let link = |(to, link): (usize, Link)| Link { to, uses: link.uses.sqrt(), used: link.used.sqrt() };
-            let mut links: Vec<Link> = links.into_iter().map(link).collect();
-            links.sort_by_key(|link| link.to);
-            links
-        });
-        Self { links: links.collect() }
+        let definers = Definers::of(files);
+        let links = files.par_iter().enumerate().map(|(user, file)| definers.links(user, file)).flatten_iter();
+        Self { files: files.len(), links: links.collect() }
     }
 
     /// How much others depend on each file.
     pub fn central(&self) -> Vec<f32> {
-        self.flow(&vec![1.0 / self.links.len().max(1) as f32; self.links.len()], 0.0)
+        self.flow(&vec![1.0 / self.files.max(1) as f32; self.files], 0.0)
     }
 
     /// Personalised PageRank: how much of the relevance that enters at `seeds` (which sum up to 1) stays with each file.
@@ -73,23 +49,104 @@ impl Graph {
     }
 
     fn flow(&self, seeds: &[f32], backwards: f32) -> Vec<f32> {
-        let weight = |link: &Link| link.uses + link.used * backwards;
-        let totals: Vec<f32> = self.links.iter().map(|links| links.iter().map(weight).sum()).collect();
+        let mut totals = vec![0.0_f32; self.files];
+        for link in &self.links {
+            totals[link.user] += link.weight;
+            totals[link.definer] += link.weight * backwards;
+        }
         let mut rank = seeds.to_vec();
         for _ in 0..ROUNDS {
-            let mut next: Vec<f32> = seeds.iter().map(|seed| seed * (1.0 - DAMPING)).collect();
-            for (from, links) in self.links.iter().enumerate() {
-                if totals[from] == 0.0 {
-                    next[from] += DAMPING * rank[from];
-                    continue;
-                }
-                for link in links {
-                    next[link.to] += DAMPING * rank[from] * weight(link) / totals[from];
-                }
+            let stays = |(file, seed): (usize, &f32)| {
+                let kept = if totals[file] == 0.0 { DAMPING * rank[file] } else { 0.0 };
+                seed * (1.0 - DAMPING) + kept
+            };
+            let mut next: Vec<f32> = seeds.iter().enumerate().map(stays).collect();
+            let out: Vec<f32> =
+                rank.iter().zip(&totals).map(|(rank, total)| DAMPING * rank / total.max(f32::MIN_POSITIVE)).collect();
+            for Link { user, definer, weight } in &self.links {
+                next[*definer] += out[*user] * weight;
+                next[*user] += out[*definer] * weight * backwards;
             }
             rank = next;
         }
         rank
+    }
+}
+
+/// Who defines the names that few files define.
+struct Definers {
+    /// By name.
+    files: Vec<usize>,
+    names: FxHashMap<Term, Range<usize>>,
+    few: Few,
+}
+
+impl Definers {
+    fn of(files: &[&Entry]) -> Self {
+        let defined = files
+            .par_iter()
+            .enumerate()
+            .flat_map_iter(|(file, entry)| entry.defined().iter().map(move |name| (name, file)));
+        let mut defined: Vec<(Term, usize)> = defined.collect();
+        defined.par_sort_unstable();
+        let mut names = FxHashMap::default();
+        let mut begin = 0;
+        for same in defined.chunk_by(|(a, _), (b, _)| a == b) {
+            if same.len() <= DEFINERS {
+                names.insert(same[0].0, begin..begin + same.len());
+            }
+            begin += same.len();
+        }
+        let few = Few::of(names.keys().copied());
+        Self { files: defined.into_iter().map(|(_, file)| file).collect(), names, few }
+    }
+
+    /// Whose definitions a file uses.
+    fn links(&self, user: usize, file: &Entry) -> Vec<Link> {
+        let known = file.used().iter().filter(|name| self.few.may_have(*name)).filter_map(|name| self.names.get(&name));
+        let mut links = Vec::new();
+        for definers in known.map(|range| &self.files[range.clone()]).filter(|definers| !definers.contains(&user)) {
+            let weight = 1.0 / definers.len() as f32;
+            links.extend(definers.iter().map(|&definer| Link { user, definer, weight }));
+        }
+        links.sort_by_key(|link| link.definer);
+        links.dedup_by(|next, link| {
+            let same = next.definer == link.definer;
+            link.weight += if same { next.weight } else { 0.0 };
+            same
+        });
+        // Many common names are not many times the evidence.
+        links.iter_mut().for_each(|link| link.weight = link.weight.sqrt());
+        links
+    }
+}
+
+/// Names that few files define, in so little memory that asking for each use of a large repository costs nothing: most uses
+/// are of names that many define, or nobody.
+struct Few(Vec<u64>);
+
+impl Few {
+    /// Bits, as a power of two.
+    const BITS: u32 = 22;
+
+    fn of(names: impl Iterator<Item = Term>) -> Self {
+        let mut bits = vec![0; 1 << (Self::BITS - u64::BITS.ilog2())];
+        for name in names {
+            let (word, bit) = Self::place(name);
+            bits[word] |= bit;
+        }
+        Self(bits)
+    }
+
+    /// `false` where it is none of them.
+    fn may_have(&self, name: Term) -> bool {
+        let (word, bit) = Self::place(name);
+        self.0[word] & bit != 0
+    }
+
+    fn place(name: Term) -> (usize, u64) {
+        let bit = name & ((1 << Self::BITS) - 1);
+        ((bit / u64::BITS) as usize, 1 << (bit % u64::BITS))
     }
 }
 
@@ -106,7 +163,7 @@ mod tests {
         index.update("a.py", "from b import helper\nhelper()\n");
         index.update("b.py", "def helper(): pass\n");
         index.update("c.py", "def other(): pass\n");
-        let files: Vec<&Entry> = index.files.values().map(|entry| &**entry).collect();
+        let files: Vec<&Entry> = index.files.values().collect();
         let rank = Graph::of(&files).spread(&[1.0, 0.0, 0.0]);
         assert!(rank[0] > rank[1] && rank[1] > 0.1 && rank[2] == 0.0, "{rank:?}");
         assert!((rank.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{rank:?}");
@@ -119,7 +176,7 @@ mod tests {
         for number in 0..=DEFINERS {
             index.update(&format!("b{number}.py"), "def run(): pass\n");
         }
-        let files: Vec<&Entry> = index.files.values().map(|entry| &**entry).collect();
+        let files: Vec<&Entry> = index.files.values().collect();
         let mut seeds = vec![0.0; files.len()];
         seeds[0] = 1.0;
         assert_eq!(Graph::of(&files).spread(&seeds), seeds);

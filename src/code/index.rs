@@ -1,10 +1,9 @@
 //! The index of a folder: what each file defines, names and says, kept up to date while files change.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::definition::Definition;
@@ -13,14 +12,17 @@ use super::extract::extract;
 use super::history::History;
 use super::resolve::{Meaning, Place, Resolver};
 use super::source::{self, Class, Stamp};
-use super::store::Store;
+use super::store::{BATCH, Content, Files, Store};
 use super::words::{Words, name_term};
+
+/// Files that one thread reads in a row.
+const RUN: usize = 64;
 
 /// A folder's index. Paths are relative to the folder, with `/`.
 pub struct Index {
     root: PathBuf,
     store: Option<Store>,
-    pub(super) files: BTreeMap<String, Arc<Entry>>,
+    pub(super) files: Files,
     history: History,
 }
 
@@ -72,46 +74,69 @@ impl Index {
     /// The index of `root` as it was stored in the file `store`; empty where there is none. Nothing is read of the folder
     /// until [`Self::refresh`].
     pub fn open(root: &Path, store: Option<PathBuf>) -> Self {
-        let store = store.map(Store::new);
-        let (files, history) = store.as_ref().map(Store::load).unwrap_or_default();
+        let mut store = store.map(Store::new);
+        let Content { files, history, .. } = store.as_mut().map(Store::load).unwrap_or_default();
         Self { root: root.to_owned(), store, files, history }
     }
 
     /// Brings it up to date: `paths` are the files that there are. Only those that changed are read.
     pub fn refresh(&mut self, paths: &[impl AsRef<str> + Sync]) -> Refreshed {
-        let present: BTreeSet<&str> = paths.iter().map(AsRef::as_ref).collect();
+        let present: FxHashSet<&str> = paths.iter().map(AsRef::as_ref).collect();
         let gone: Vec<String> = self.files.keys().filter(|path| !present.contains(path.as_str())).cloned().collect();
-        let looked: Vec<(String, Option<Arc<Entry>>)> = paths
-            .par_iter()
-            .map_init(Words::default, |words, path| {
-                let path = path.as_ref();
-                look(&self.root.join(path), path, self.files.get(path), words).map(|entry| (path.to_owned(), entry))
-            })
-            .flatten()
-            .collect();
-        let mut changes: BTreeMap<String, Option<Arc<Entry>>> = looked.into_iter().collect();
-        changes.extend(gone.into_iter().map(|path| (path, None)));
-        let mut refreshed = Refreshed::default();
-        changes.retain(|path, entry| match entry {
-            Some(entry) => {
-                refreshed.read += 1;
-                self.files.insert(path.clone(), entry.clone());
-                true
-            }
-            None => {
-                let known = self.files.remove(path).is_some();
-                refreshed.removed += usize::from(known);
-                known
-            }
-        });
-        let moved = self.history.head != History::head(&self.root);
-        if moved {
+        let Refreshed { removed, .. } = self.take(gone.into_iter().map(|path| (path, None)).collect());
+        let looked = self.look_at(paths);
+        Refreshed { removed: looked.removed + removed, ..looked }
+    }
+
+    /// Brings it up to date where nothing but these files can have changed; some may be gone.
+    pub fn look_at(&mut self, paths: &[impl AsRef<str> + Sync]) -> Refreshed {
+        if self.history.head != History::head(&self.root) {
             self.history = History::read(&self.root);
+            self.store(&[], true);
         }
-        if let Some(store) = self.store.as_ref().filter(|_| moved || !changes.is_empty()) {
-            store.save(&changes, moved.then_some(&self.history));
+        let mut refreshed = Refreshed::default();
+        for paths in paths.chunks(BATCH) {
+            let look = |words: &mut Words, path: &_| {
+                let path = AsRef::<str>::as_ref(path);
+                look(&self.root.join(path), path, self.files.get(path), words).map(|entry| (path.to_owned(), entry))
+            };
+            // In runs, since what a thread learns of words is forgotten between them.
+            let changes = paths.par_iter().with_min_len(RUN).map_init(Words::default, look).flatten().collect();
+            let Refreshed { read, removed } = self.take(changes);
+            refreshed.read += read;
+            refreshed.removed += removed;
         }
         refreshed
+    }
+
+    /// Takes in and stores what has changed: the entry of a file, or `None` for one that is gone.
+    fn take(&mut self, changes: Vec<(String, Option<Entry>)>) -> Refreshed {
+        let mut refreshed = Refreshed::default();
+        let mut changed = Vec::new();
+        for (path, entry) in changes {
+            let counter = if entry.is_some() { &mut refreshed.read } else { &mut refreshed.removed };
+            let known = match entry {
+                Some(entry) => {
+                    self.files.insert(path.clone(), entry);
+                    true
+                }
+                None => self.files.remove(&path).is_some(),
+            };
+            *counter += usize::from(known);
+            changed.extend(Some(path).filter(|_| known));
+        }
+        if !changed.is_empty() {
+            self.store(&changed, false);
+        }
+        refreshed
+    }
+
+    /// Stores these files as they are now, and the history where it moved.
+    fn store(&mut self, changed: &[String], moved: bool) {
+        if let Some(store) = &mut self.store {
+            let stored = store.save(&self.files, changed, &self.history, moved);
+            self.files.extend(stored);
+        }
     }
 
     /// What the repository's history says, where there is one.
@@ -136,19 +161,24 @@ impl Index {
         self.files.len()
     }
 
+    /// Whether it has this file.
+    pub fn knows(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
     /// The definitions of a file, in its order; `None` where the index does not know the file.
     pub fn outline(&self, path: &str) -> Option<Vec<Definition>> {
-        self.files.get(path).map(|entry| entry.outline().definitions)
+        self.files.get(path).map(|entry| entry.definitions())
     }
 
     /// Every definition as `file#name`, the name with its scope, in the order of the files; at most `most`.
     pub fn places(&self, most: usize) -> Vec<String> {
-        let place = |(file, entry): (&String, &Arc<Entry>)| {
-            let definitions = entry.outline().definitions.into_iter();
+        let place = |(file, entry): (&String, &Entry)| {
+            let definitions = entry.definitions().into_iter();
             let named = definitions.map(|definition| definition.qualified());
             // A heading is no word that could be completed.
             let words = named.filter(|name| !name.contains(char::is_whitespace));
@@ -172,10 +202,10 @@ impl Index {
         let fits = |definition: &Definition| {
             definition.name == last && (wanted == last || format!(".{}", definition.qualified()).ends_with(&suffix))
         };
-        let files = self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term));
+        let files = self.files.iter().filter(|(_, entry)| entry.defines(term));
         files
             .flat_map(|(file, entry)| {
-                let definitions = entry.outline().definitions.into_iter().filter(fits);
+                let definitions = entry.definitions().into_iter().filter(fits);
                 definitions.map(|definition| Symbol { file: file.clone(), definition }).collect::<Vec<_>>()
             })
             .collect()
@@ -188,13 +218,13 @@ impl Index {
         let term = name_term(last);
         let wanted = self.definitions(name);
         let definers: Vec<&String> =
-            self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term)).map(|(file, _)| file).collect();
+            self.files.iter().filter(|(_, entry)| entry.defines(term)).map(|(file, _)| file).collect();
         let mut resolver = Resolver::new(self);
         let mut found = Vec::new();
-        for (file, entry) in self.files.iter().filter(|(_, entry)| entry.lexicon.uses(term)) {
+        for (file, entry) in self.files.iter().filter(|(_, entry)| entry.uses(term)) {
             let outline = entry.outline();
             let doubtful = match () {
-                () if entry.lexicon.defines(term) || imports(&outline, last, &definers) => Confidence::Scope,
+                () if entry.defines(term) || imports(&outline, last, &definers) => Confidence::Scope,
                 () if definers.len() == 1 => Confidence::Unique,
                 () => Confidence::Name,
             };
@@ -244,7 +274,7 @@ pub(super) fn stem(path: &str) -> &str {
 }
 
 /// What is new about a file: nothing (`None`), its entry, or that it is gone (`Some(None)`).
-fn look(absolute: &Path, path: &str, known: Option<&Arc<Entry>>, words: &mut Words) -> Option<Option<Arc<Entry>>> {
+fn look(absolute: &Path, path: &str, known: Option<&Entry>, words: &mut Words) -> Option<Option<Entry>> {
     let Some(stamp) = Stamp::at(absolute) else { return Some(None) };
     if known.is_some_and(|entry| entry.stamp == stamp && stamp.modified != 0) {
         return None;
@@ -259,7 +289,7 @@ fn look(absolute: &Path, path: &str, known: Option<&Arc<Entry>>, words: &mut Wor
     }
 }
 
-fn make(path: &str, stamp: Stamp, class: Class, text: &str, words: &mut Words) -> Arc<Entry> {
+fn make(path: &str, stamp: Stamp, class: Class, text: &str, words: &mut Words) -> Entry {
     let text = if class == Class::Opaque { "" } else { text };
     Entry::new(stamp, hash(text), class, extract(path, text, words))
 }

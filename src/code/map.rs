@@ -1,5 +1,7 @@
 //! Signatures without bodies: of a file, of a folder, of what a name may mean.
 
+use rayon::prelude::*;
+
 use super::definition::{Definition, Kind};
 use super::index::{Index, Symbol};
 use super::words;
@@ -38,15 +40,14 @@ impl Index {
 
     /// Definitions whose names are like `query`, the most alike first, at most `limit`.
     pub fn symbols(&self, query: &str, limit: usize) -> Vec<Symbol> {
-        let query = query.trim();
-        let mut found: Vec<(usize, Symbol)> = Vec::new();
-        for (file, entry) in &self.files {
-            let definitions = entry.outline().definitions;
-            found.extend(definitions.into_iter().filter_map(|definition| {
-                let unlike = unlikeness(query, &definition)?;
+        let sought = Sought::new(query.trim());
+        let files = self.files.par_iter().flat_map_iter(|(file, entry)| {
+            entry.definitions().into_iter().filter_map(|definition| {
+                let unlike = sought.unlikeness(&definition)?;
                 Some((unlike, Symbol { file: file.clone(), definition }))
-            }));
-        }
+            })
+        });
+        let mut found: Vec<(usize, Symbol)> = files.collect();
         found.sort_by(|(a, x), (b, y)| {
             a.cmp(b)
                 .then(x.definition.name.len().cmp(&y.definition.name.len()))
@@ -68,13 +69,12 @@ impl Index {
         let used = outline.references.iter().filter(|(_, lines)| within(lines)).map(|(term, _)| *term);
         let mut found = Vec::new();
         for term in used {
-            let files: Vec<_> =
-                self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term)).take(FEW + 1).collect();
+            let files: Vec<_> = self.files.iter().filter(|(_, entry)| entry.defines(term)).take(FEW + 1).collect();
             if files.len() > FEW {
                 continue;
             }
             for (file, entry) in files {
-                let definitions = entry.outline().definitions.into_iter().filter(|d| words::name_term(&d.name) == term);
+                let definitions = entry.definitions().into_iter().filter(|d| words::name_term(&d.name) == term);
                 found.extend(definitions.map(|definition| Symbol { file: file.clone(), definition }));
             }
         }
@@ -117,26 +117,40 @@ fn text_of(files: &[(String, String)]) -> String {
     files.iter().map(|(_, text)| text.as_str()).collect()
 }
 
-/// How far a definition's name is from what is sought; `None` for not alike.
-fn unlikeness(query: &str, definition: &Definition) -> Option<usize> {
-    let (name, lower) = (definition.name.as_str(), query.to_lowercase());
-    let own = name.to_lowercase();
-    let section = usize::from(matches!(definition.kind, Kind::Section | Kind::Selector));
-    let all_words = || {
-        let parts: Vec<String> = words::split(name).map(str::to_lowercase).collect();
-        let mut wanted = words::runs(query).flat_map(words::split).map(str::to_lowercase).peekable();
-        wanted.peek().is_some() && wanted.all(|word| parts.iter().any(|part| part.starts_with(&word)))
-    };
-    let distance = match () {
-        () if query.is_empty() => return None,
-        () if name == query || definition.qualified() == query.replace("::", ".") => 0,
-        () if own == lower => 1,
-        () if own.starts_with(&lower) => 2,
-        () if own.contains(&lower) => 3,
-        () if all_words() => 4,
-        () => return None,
-    };
-    Some(distance * 2 + section)
+/// A name, or what is known of it.
+struct Sought<'q> {
+    query: &'q str,
+    dotted: String,
+    lower: String,
+    words: Vec<String>,
+}
+
+impl<'q> Sought<'q> {
+    fn new(query: &'q str) -> Self {
+        let words = words::runs(query).flat_map(words::split).map(str::to_lowercase).collect();
+        Self { query, dotted: query.replace("::", "."), lower: query.to_lowercase(), words }
+    }
+
+    /// How far a definition's name is from it; `None` for not alike.
+    fn unlikeness(&self, definition: &Definition) -> Option<usize> {
+        let name = definition.name.as_str();
+        let own = name.to_lowercase();
+        let section = usize::from(matches!(definition.kind, Kind::Section | Kind::Selector));
+        let all_words = || {
+            let parts: Vec<String> = words::split(name).map(str::to_lowercase).collect();
+            !self.words.is_empty() && self.words.iter().all(|word| parts.iter().any(|part| part.starts_with(word)))
+        };
+        let distance = match () {
+            () if self.query.is_empty() => return None,
+            () if name == self.query || (self.dotted.ends_with(name) && definition.qualified() == self.dotted) => 0,
+            () if own == self.lower => 1,
+            () if own.starts_with(&self.lower) => 2,
+            () if own.contains(&self.lower) => 3,
+            () if all_words() => 4,
+            () => return None,
+        };
+        Some(distance * 2 + section)
+    }
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Index {
         for at in best.into_iter().take(CLOSELY) {
             let file = &mut files[at];
             let Some(text) = self.text(file.path) else { continue };
-            let parts = chunks(&text, &file.entry.outline().definitions, weights);
+            let parts = chunks(&text, &file.entry.definitions(), weights);
             let cover = parts.iter().map(|chunk| chunk.cover).fold(0.0, f32::max);
             file.score *= 1.0 + by.chunk * cover;
         }
@@ -144,12 +144,12 @@ fn lexical(files: &mut [Scored<'_>], query: &Query, by: &Weights) -> HashMap<Ter
     let count = files.len() as f32;
     let mut mean = [1.0_f32; FIELDS];
     for (field, mean) in mean.iter_mut().enumerate() {
-        let total: f64 = files.iter().map(|file| f64::from(file.entry.lexicon.lengths[field])).sum();
+        let total: f64 = files.iter().map(|file| f64::from(file.entry.lengths[field])).sum();
         *mean = ((total / f64::from(count.max(1.0))) as f32).max(1.0);
     }
     let mut worth = HashMap::new();
     for (term, weight) in &query.terms {
-        let counts = files.iter().enumerate().filter_map(|(at, file)| Some((at, file.entry.lexicon.counts(*term)?)));
+        let counts = files.iter().enumerate().filter_map(|(at, file)| Some((at, file.entry.counts(*term)?)));
         let hits: Vec<(usize, [u8; FIELDS])> = counts.collect();
         let with = hits.len() as f32;
         let rarity = weight * (1.0 + (count - with + 0.5) / (with + 0.5)).ln();
@@ -157,7 +157,7 @@ fn lexical(files: &mut [Scored<'_>], query: &Query, by: &Weights) -> HashMap<Ter
             worth.insert(*term, rarity);
         }
         for (at, counts) in hits {
-            let lengths = files[at].entry.lexicon.lengths;
+            let lengths = files[at].entry.lengths;
             let parts = (0..FIELDS).map(|field| {
                 let length = 1.0 - by.b[field] + by.b[field] * lengths[field] as f32 / mean[field];
                 by.fields[field] * f32::from(counts[field]) / length
@@ -216,9 +216,10 @@ fn placed(files: &mut [Scored<'_>], query: &Query, by: &Weights) {
 
 /// What of its score a file keeps for what it is, whatever the request says.
 fn prior(file: &Scored<'_>, query: &Query, by: &Weights) -> f32 {
-    let lexicon = &file.entry.lexicon;
-    let code = Language::of(Path::new(file.path)).is_some_and(|language| language.form == Form::Program);
-    let mut prior = 1.0 + by.size * (1.0 + lexicon.lines as f32).ln();
+    let entry = file.entry;
+    let code =
+        Language::of(Path::new(file.path)).is_some_and(|language| matches!(language.form, Form::Program | Form::Page));
+    let mut prior = 1.0 + by.size * (1.0 + entry.lines as f32).ln();
     match query.tests {
         Tests::Unmentioned if is_test(file.path) => prior *= by.tests,
         Tests::Wanted if !is_test(file.path) => prior *= by.tests,
@@ -230,7 +231,7 @@ fn prior(file: &Scored<'_>, query: &Query, by: &Weights) -> f32 {
     if !code {
         prior *= by.prose;
     }
-    if lexicon.class != Class::Written {
+    if entry.class != Class::Written {
         prior *= by.generated;
     }
     prior

@@ -267,7 +267,7 @@ impl Index {
     /// The files that define what a request calls by name.
     pub(super) fn definers(&self, symbol: &str) -> Vec<&str> {
         let term = name_term(symbol.rsplit(['.', ':']).next().unwrap_or(symbol));
-        self.files.iter().filter(|(_, entry)| entry.lexicon.defines(term)).map(|(file, _)| file.as_str()).collect()
+        self.files.iter().filter(|(_, entry)| entry.defines(term)).map(|(file, _)| file.as_str()).collect()
     }
 }
 

@@ -1,138 +1,249 @@
-//! The index on disk. It can be thrown away at any time, and is where it is of no use: broken, of another version, locked.
+//! The index on disk: a file that grows. It can be thrown away at any time, and is where it is of no use.
+//!
+//! It begins with [`MAGIC`] and goes on with records, of which a later one of the same path replaces an earlier one: a checksum
+//! of what follows, two lengths, a path and what is known of it. Nothing for a file that is gone; the history stands under
+//! an empty path. A record that is cut off or broken ends what is read.
+//!
+//! Whoever reads maps the file into memory and copies nothing, which is why this is no database: ten thousand files are known
+//! in the time of reading them through once. Writers append, one at a time, and never change or cut what somebody may have
+//! mapped; what has become mostly replaced records is written anew beside it and renamed.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use bytes::Bytes;
+use memmap2::Mmap;
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::history::History;
 
-/// Counts up with every change to what is stored or how it is extracted.
-const VERSION: u64 = 1;
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const FILES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("files");
-const HISTORY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("history");
-/// redb's own cache; what is read is kept by the index.
-const CACHE: usize = 4 * 1024 * 1024;
+/// The last byte counts up with every change to what is stored or how it is extracted.
+const MAGIC: &[u8; 8] = b"moruidx\x02";
+/// Checksum, length of the path, length of the rest.
+const HEAD: usize = 8 + 4 + 4;
+/// Replaced records of so many bytes are not worth writing the others anew.
+const SLACK: u64 = 1024 * 1024;
 
-/// How often, and after which pause, a file that another process has open is tried again.
+/// A batch of so many files is read back from where it was written: memory that the system may take back.
+pub(super) const BATCH: usize = 2048;
+/// How often, and after which pause, a file that another process is writing is tried again.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Entries by path.
-type Files = BTreeMap<String, Arc<Entry>>;
+pub(super) type Files = BTreeMap<String, Entry>;
 
-/// Where an index is kept. The file is open only while it is read or written, so that processes can share it.
-#[derive(Debug, Clone)]
+/// Where an index is kept.
+#[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
+    /// What this process has read or written of it is whole: the file's number, and where it ends.
+    whole: Option<(u64, u64)>,
 }
 
-/// Why it is of no use.
-#[derive(Debug, thiserror::Error)]
-enum StoreError {
-    #[error(transparent)]
-    Redb(Box<redb::Error>),
-    #[error("it is of another version")]
-    Version,
-    #[error("an entry is broken")]
-    Entry,
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub files: Files,
+    pub history: History,
+    /// Where its last whole record ends.
+    end: usize,
 }
 
-impl<E: Into<redb::Error>> From<E> for StoreError {
-    fn from(error: E) -> Self {
-        Self::Redb(Box::new(error.into()))
-    }
+/// A record as it lies in the file.
+enum Record {
+    File(String, Entry),
+    Gone(String),
+    History(History),
 }
 
 impl Store {
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, whole: None }
     }
 
     /// Everything that it holds; nothing where it is of no use.
-    pub fn load(&self) -> (Files, History) {
-        if !self.path.exists() {
-            return Default::default();
+    pub fn load(&mut self) -> Content {
+        self.read().unwrap_or_default()
+    }
+
+    /// Writes the entries of `paths` as they are in `files`, or that they are gone, and the history where it `moved`. A failure
+    /// costs only time, later. Returns what was written as it lies in the file now, where that is much.
+    pub fn save(&mut self, files: &Files, paths: &[String], history: &History, moved: bool) -> Files {
+        let mut records = Vec::new();
+        for path in paths {
+            append_file(&mut records, path, files.get(path));
         }
-        self.read().unwrap_or_else(|error| {
-            tracing::debug!(%error, path = %self.path.display(), "the stored index is not used");
-            if !is_locked(&error) {
-                let _ = fs::remove_file(&self.path);
-            }
-            Default::default()
+        if moved {
+            append_history(&mut records, history);
+        }
+        self.add(&records, files, history, paths.len() >= BATCH).unwrap_or_else(|error| {
+            tracing::debug!(%error, path = %self.path.display(), "the index is not stored");
+            Files::new()
         })
     }
 
-    fn read(&self) -> Result<(Files, History), StoreError> {
-        let database = open(&self.path)?;
-        let read = database.begin_read()?;
-        if read.open_table(META)?.get("version")?.map(|version| version.value()) != Some(VERSION) {
-            return Err(StoreError::Version);
+    /// Appends records. Where the file does not end with a whole record, or would be replaced records for the most part, all is
+    /// written anew.
+    fn add(&mut self, records: &[u8], files: &Files, history: &History, read_back: bool) -> io::Result<Files> {
+        let mut file = self.lock()?;
+        let meta = file.metadata()?;
+        if self.whole != Some((meta.ino(), meta.len())) {
+            self.read()?;
         }
-        let mut entries = BTreeMap::new();
-        for row in read.open_table(FILES)?.iter()? {
-            let (path, bytes) = row?;
-            entries.insert(path.value().to_owned(), Entry::from_bytes(bytes.value()).ok_or(StoreError::Entry)?);
+        let live: u64 = files.iter().map(|(path, entry)| (HEAD + path.len() + entry.stored_len()) as u64).sum();
+        let longer = meta.len() + records.len() as u64;
+        if self.whole != Some((meta.ino(), meta.len())) || longer > 2 * live + SLACK {
+            self.rewrite(files, history)?;
+            return if read_back { Ok(self.read()?.files) } else { Ok(Files::new()) };
         }
-        let history = read.open_table(HISTORY)?.get("")?.and_then(|bytes| postcard::from_bytes(bytes.value()).ok());
-        Ok((entries, history.unwrap_or_default()))
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(records)?;
+        self.whole = Some((meta.ino(), longer));
+        if !read_back {
+            return Ok(Files::new());
+        }
+        let begin = usize::try_from(meta.len()).unwrap_or(usize::MAX);
+        Ok(read_records(&map(&File::open(&self.path)?)?, begin).files)
     }
 
-    /// Writes what changed: an entry, or `None` for a file that is gone. A failure costs only time, later.
-    pub fn save(&self, changes: &BTreeMap<String, Option<Arc<Entry>>>, history: Option<&History>) {
-        if let Err(error) = self.write(changes, history) {
-            tracing::debug!(%error, path = %self.path.display(), "the index is not stored");
-        }
+    /// Reads all, and notes whether it is whole.
+    fn read(&mut self) -> io::Result<Content> {
+        let file = File::open(&self.path)?;
+        let bytes = map(&file)?;
+        let content = if bytes.starts_with(MAGIC) { read_records(&bytes, MAGIC.len()) } else { Content::default() };
+        self.whole =
+            (content.end > 0 && content.end == bytes.len()).then_some((file.metadata()?.ino(), content.end as u64));
+        Ok(content)
     }
 
-    fn write(
-        &self,
-        changes: &BTreeMap<String, Option<Arc<Entry>>>,
-        history: Option<&History>,
-    ) -> Result<(), StoreError> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(redb::Error::Io)?;
-        }
-        let database = open(&self.path)?;
-        let write = database.begin_write()?;
-        {
-            write.open_table(META)?.insert("version", VERSION)?;
-            let mut files = write.open_table(FILES)?;
-            for (path, entry) in changes {
-                match entry {
-                    Some(entry) => drop(files.insert(path.as_str(), entry.to_bytes().as_slice())?),
-                    None => drop(files.remove(path.as_str())?),
-                }
+    /// Puts a file of what is known now in the place of the present one.
+    fn rewrite(&mut self, files: &Files, history: &History) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut new = tempfile::NamedTempFile::new_in(folder)?;
+        let mut end = MAGIC.len();
+        new.write_all(MAGIC)?;
+        let mut buffer = Vec::new();
+        append_history(&mut buffer, history);
+        for (path, entry) in files {
+            append_file(&mut buffer, path, Some(entry));
+            if buffer.len() as u64 > SLACK {
+                end += buffer.len();
+                new.write_all(&std::mem::take(&mut buffer))?;
             }
         }
-        let mut table = write.open_table(HISTORY)?;
-        if let Some(packed) = history.and_then(|history| postcard::to_stdvec(history).ok()) {
-            table.insert("", packed.as_slice())?;
-        }
-        drop(table);
-        write.commit()?;
+        new.write_all(&buffer)?;
+        end += buffer.len();
+        let file = new.persist(&self.path).map_err(|error| error.error)?;
+        self.whole = Some((file.metadata()?.ino(), end as u64));
         Ok(())
     }
+
+    /// Opens the file, or makes it, for this process alone to write.
+    fn lock(&self) -> io::Result<File> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        for _ in 0..TRIES {
+            let file = File::options().create(true).read(true).append(true).open(&self.path)?;
+            match file.try_lock() {
+                // Who held it before may have put another in its place.
+                Ok(())
+                    if fs::metadata(&self.path)
+                        .is_ok_and(|now| file.metadata().is_ok_and(|own| own.ino() == now.ino())) =>
+                {
+                    return Ok(file);
+                }
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
-/// Opens the file, or makes it. Another process has it open for a moment only, so that waiting costs less than reading all
-/// files anew.
-fn open(path: &Path) -> Result<Database, redb::DatabaseError> {
-    for _ in 0..TRIES {
-        match Database::builder().set_cache_size(CACHE).create(path) {
-            Err(redb::DatabaseError::DatabaseAlreadyOpen) => std::thread::sleep(PAUSE),
-            opened => return opened,
+/// The bytes of a file, read when they are looked at. A lock on the file would last as long as they do.
+fn map(file: &File) -> io::Result<Bytes> {
+    if file.metadata()?.len() == 0 {
+        return Ok(Bytes::new());
+    }
+    // SAFETY: Moru only ever appends to such a file or puts another in its place, so that what is mapped stays as it is. That
+    // nobody else cuts a file in Moru's cache while Moru runs is what every program that maps its files relies on.
+    let map = unsafe { Mmap::map(file)? };
+    Ok(Bytes::from_owner(map))
+}
+
+/// The records from `begin` on, up to the first that is not whole.
+fn read_records(bytes: &Bytes, begin: usize) -> Content {
+    let mut ends = vec![begin];
+    while let Some(end) = ends.last().and_then(|begin| record_end(bytes, *begin)) {
+        ends.push(end);
+    }
+    let records: Vec<Option<Record>> =
+        ends.par_windows(2).map(|ends| Record::read(&bytes.slice(ends[0]..ends[1]))).collect();
+    let mut content = Content { end: begin, ..Content::default() };
+    for (record, end) in records.into_iter().zip(&ends[1..]) {
+        match record {
+            Some(Record::File(path, entry)) => drop(content.files.insert(path, entry)),
+            Some(Record::Gone(path)) => drop(content.files.remove(&path)),
+            Some(Record::History(history)) => content.history = history,
+            None => break,
+        }
+        content.end = *end;
+    }
+    content
+}
+
+/// Where the record that begins at `begin` ends; `None` where there is none, or not all of it.
+fn record_end(bytes: &[u8], begin: usize) -> Option<usize> {
+    let length = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    let end = begin + HEAD + length(begin + 8)? + length(begin + 12)?;
+    (end <= bytes.len()).then_some(end)
+}
+
+impl Record {
+    /// `None` where it is broken.
+    fn read(bytes: &Bytes) -> Option<Self> {
+        let (sum, rest) = bytes.split_first_chunk::<8>()?;
+        if xxh3_64(rest) != u64::from_le_bytes(*sum) {
+            return None;
+        }
+        let path_len = u32::from_le_bytes(*rest.first_chunk::<4>()?) as usize;
+        let (path, packed) = bytes.get(HEAD..)?.split_at_checked(path_len)?;
+        let path = String::from_utf8(path.to_vec()).ok()?;
+        match (path.is_empty(), packed.is_empty()) {
+            (true, _) => Some(Self::History(postcard::from_bytes(packed).ok()?)),
+            (false, true) => Some(Self::Gone(path)),
+            (false, false) => Some(Self::File(path, Entry::from_bytes(&bytes.slice_ref(packed))?)),
         }
     }
-    Err(redb::DatabaseError::DatabaseAlreadyOpen)
 }
 
-/// Another process has it open at this moment.
-fn is_locked(error: &StoreError) -> bool {
-    matches!(error, StoreError::Redb(error) if matches!(**error, redb::Error::DatabaseAlreadyOpen))
+fn append_file(records: &mut Vec<u8>, path: &str, entry: Option<&Entry>) {
+    append(records, path, |to| entry.into_iter().for_each(|entry| entry.write(to)));
+}
+
+fn append_history(records: &mut Vec<u8>, history: &History) {
+    append(records, "", |to| to.extend(postcard::to_stdvec(history).unwrap_or_default()));
+}
+
+/// Appends a record.
+fn append(records: &mut Vec<u8>, path: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    let begin = records.len();
+    records.extend([0; HEAD]);
+    records.extend(path.as_bytes());
+    write(records);
+    let rest = records.len() - begin - HEAD - path.len();
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    records[begin + 8..begin + 12].copy_from_slice(&length(path.len()));
+    records[begin + 12..begin + HEAD].copy_from_slice(&length(rest));
+    let sum = xxh3_64(&records[begin + 8..]);
+    records[begin..begin + 8].copy_from_slice(&sum.to_le_bytes());
 }
