@@ -1,10 +1,11 @@
 //! The workspace's index, made when it is first asked for and brought up to date before every answer.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::code::Index;
-use crate::workspace::{Workspace, folder_key};
+use crate::workspace::{Changes, RelPath, Watch, Workspace, folder_key};
 
 /// Files that are indexed; a larger tree is known as far as they go.
 const INDEXED: usize = 200_000;
@@ -14,21 +15,61 @@ const INDEXED: usize = 200_000;
 pub struct CodeIndex {
     /// Where it is kept between sessions; `None` keeps it in memory.
     store: Option<PathBuf>,
-    index: Mutex<Option<Index>>,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// An index and what tells it of changes.
+struct Kept {
+    index: Index,
+    /// `None` where changes cannot be followed.
+    watch: Option<Watch>,
+    /// Files that a walk passed over since it was last asked to look at them.
+    ignored: BTreeSet<RelPath>,
 }
 
 impl CodeIndex {
     /// An index that is kept in the file `store`.
     pub fn new(store: PathBuf) -> Self {
-        Self { store: Some(store), index: Mutex::new(None) }
+        Self { store: Some(store), kept: Mutex::new(None) }
     }
 
     /// Asks the index of `workspace`, as its files are now. Waits for the disk.
     pub fn ask<T>(&self, workspace: &Workspace, question: impl FnOnce(&Index) -> T) -> T {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = index.get_or_insert_with(|| Index::open(workspace.root(), self.store.clone()));
-        refresh(index, workspace);
-        question(index)
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.get_or_insert_with(|| Kept::open(workspace, self.store.clone()));
+        kept.refresh(workspace);
+        question(&kept.index)
+    }
+}
+
+impl Kept {
+    fn open(workspace: &Workspace, store: Option<PathBuf>) -> Self {
+        // What a dry run changes leaves no trace on the disk.
+        let watch = if workspace.is_dry_run() { None } else { Watch::new(workspace.root()) };
+        Self { index: Index::open(workspace.root(), store), watch, ignored: BTreeSet::new() }
+    }
+
+    fn refresh(&mut self, workspace: &Workspace) {
+        let Some(watch) = &self.watch else { return refresh(&mut self.index, workspace) };
+        let changes = watch.changes();
+        let here = |path: &RelPath| workspace.root().join(path.as_str()).symlink_metadata().is_ok();
+        if let Changes::Files(paths) = &changes {
+            let (known, others): (Vec<_>, Vec<_>) = paths.iter().partition(|path| self.index.knows(path.as_str()));
+            // A new one may be ignored, which only a walk can tell.
+            if others.into_iter().all(|path| self.ignored.contains(path) || !here(path)) {
+                self.index.look_at(&known);
+                return;
+            }
+        }
+        let listing = workspace.list(INDEXED);
+        self.index.refresh(&listing.files);
+        self.ignored = match changes {
+            Changes::Files(paths) => paths.into_iter().filter(|path| !self.index.knows(path.as_str())).collect(),
+            Changes::Anything => BTreeSet::new(),
+        };
+        if !watch.follow(&listing.folders) {
+            self.watch = None;
+        }
     }
 }
 
@@ -50,5 +91,5 @@ pub fn refresh(index: &mut Index, workspace: &Workspace) {
 
 /// Where the index of a workspace is kept in the cache folder.
 pub fn index_file(cache: &Path, workspace: &Workspace) -> PathBuf {
-    cache.join("index").join(format!("{}.redb", folder_key(workspace.root())))
+    cache.join("index").join(format!("{}.index", folder_key(workspace.root())))
 }

@@ -22,6 +22,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ use snapshot::Bounds;
 pub use snapshot::Snapshot;
 use stat::StatCache;
 use store::Store;
+pub use walk::Listing;
+pub use watch::{Changes, Watch};
 
 /// How a workspace is opened.
 #[derive(Debug, Clone)]
@@ -166,7 +169,12 @@ impl Workspace {
 
     /// Files that are not ignored, sorted; at most `limit`.
     pub fn files(&self, limit: usize) -> Vec<RelPath> {
-        walk::files(self, limit)
+        self.list(limit).files
+    }
+
+    /// The files, at most `limit`, and the folders that they stand in.
+    pub fn list(&self, limit: usize) -> Listing {
+        walk::list(self, limit)
     }
 
     /// Files as a dry run left them in memory.

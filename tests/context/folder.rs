@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use moru::code::Index;
+use moru::code::{Index, Request};
 use moru::workspace::{Options, Workspace};
 use tempfile::TempDir;
 
@@ -43,8 +43,13 @@ impl Folder {
         workspace.files(FILES).into_iter().map(String::from).collect()
     }
 
+    /// Where a workspace keeps what it remembers.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     pub fn store(&self) -> PathBuf {
-        self.state.path().join("index.redb")
+        self.state.path().join("index.index")
     }
 
     /// The stored index, brought up to date.
@@ -60,4 +65,16 @@ impl Folder {
         index.refresh(&self.files());
         index
     }
+}
+
+/// Everything that the index can be asked.
+pub fn ask_all(index: &Index) -> String {
+    let request = Request { text: "fix f in a.py:1 and load_file".into(), ..Request::default() };
+    let slices = index.context(&request, 500, &|text: &str| text.len() / 3);
+    format!(
+        "{slices:?}{}{:?}{:?}",
+        index.map("", 500, &|text: &str| text.len() / 3),
+        index.symbols("f", 9),
+        index.references("f")
+    )
 }

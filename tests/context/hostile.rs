@@ -4,28 +4,16 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use moru::code::{Index, Request};
+use moru::code::Index;
 use proptest::prelude::*;
 
-use super::folder::Folder;
+use super::folder::{Folder, ask_all};
 
 const NAMES: &[&str] = &[
     "a.py", "a.rs", "a.js", "a.ts", "a.tsx", "a.go", "A.java", "a.c", "a.h", "a.cpp", "a.cs", "a.rb", "a.php", "a.sh",
     "a.lua", "a.kt", "a.swift", "a.scala", "a.html", "a.css", "a.json", "a.toml", "a.yaml", "a.md", "a.sql", "a.txt",
     "Makefile",
 ];
-
-/// Everything that the index can be asked.
-fn ask_all(index: &Index) -> String {
-    let request = Request { text: "fix f in a.py:1 and load_file".into(), ..Request::default() };
-    let slices = index.context(&request, 500, &|text: &str| text.len() / 3);
-    format!(
-        "{slices:?}{}{:?}{:?}",
-        index.map("", 500, &|text: &str| text.len() / 3),
-        index.symbols("f", 9),
-        index.references("f")
-    )
-}
 
 /// Bytes that look like code often enough to get deep into a grammar.
 fn source() -> impl Strategy<Value = Vec<u8>> {
@@ -137,7 +125,7 @@ fn a_broken_store_is_made_again() {
         assert_eq!(ask_all(&folder.index()), right);
     }
     // Nor does it matter when it cannot be kept at all.
-    let mut index = Index::open(folder.path(), Some("/proc/no/such/folder.redb".into()));
+    let mut index = Index::open(folder.path(), Some("/proc/no/such/folder.index".into()));
     index.refresh(&folder.files());
     assert_eq!(ask_all(&index), right);
 }

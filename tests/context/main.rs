@@ -7,3 +7,4 @@ mod definitions;
 mod folder;
 mod hostile;
 mod locate;
+mod watched;
