@@ -23,7 +23,7 @@ struct Kept {
     index: Index,
     /// `None` where changes cannot be followed.
     watch: Option<Watch>,
-    /// Files that a walk passed over since it was last asked to look at them.
+    /// Files that changed and that a walk passed over.
     ignored: BTreeSet<RelPath>,
 }
 
@@ -63,10 +63,12 @@ impl Kept {
         }
         let listing = workspace.list(INDEXED);
         self.index.refresh(&listing.files);
-        self.ignored = match changes {
-            Changes::Files(paths) => paths.into_iter().filter(|path| !self.index.knows(path.as_str())).collect(),
-            Changes::Anything => BTreeSet::new(),
-        };
+        match changes {
+            Changes::Files(paths) => {
+                self.ignored.extend(paths.into_iter().filter(|path| !self.index.knows(path.as_str())))
+            }
+            Changes::Anything => self.ignored.clear(),
+        }
         if !watch.follow(&listing.folders) {
             self.watch = None;
         }
