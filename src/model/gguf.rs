@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::ModelError;
+use super::{ModelError, Split};
 use header::{Header, Value};
 
 /// Facts of a GGUF whose header is sound and whose tensors all lie within the file.
@@ -143,6 +143,8 @@ pub enum GgufError {
     PartName(String),
     #[error("this part of the model is missing; download it to the same folder")]
     NoPart,
+    #[error("the file is not part {} of {} of a model, as its name says; download it again", .0.number, .0.count)]
+    OtherPart(Split),
     #[error("cannot read the file: {0}")]
     Io(std::io::Error),
 }
@@ -153,32 +155,35 @@ impl Gguf {
     /// # Errors
     /// The file cannot be read, is no GGUF, or is not whole.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let wrap = |source| ModelError::Gguf { path: path.to_owned(), source };
-        let file = File::open(path).map_err(ModelError::io("read", path))?;
-        let meta = file.metadata().map_err(ModelError::io("read", path))?;
-        if !meta.is_file() {
-            return Err(wrap(GgufError::NotGguf("it is a folder or a device")));
-        }
-        let first = Self::read(BufReader::with_capacity(1 << 16, file), meta.len()).map_err(wrap)?;
+        let (header, size) = header_of(path)?;
+        let first = Self::from_header(&header, size).map_err(|source| wrong(path, source))?;
         if first.split_count == 1 { Ok(first) } else { first.with_parts(path) }
+    }
+
+    /// Checks one of several files of a model by itself.
+    ///
+    /// # Errors
+    /// As [`Gguf::open`], or it is another one than `split` says.
+    pub fn check_part(path: &Path, split: Split) -> Result<(), ModelError> {
+        part(path, split).map(drop)
     }
 
     /// The same with what the other files of a model hold that is spread over several. They lie beside the first, under the
     /// names by which llama.cpp finds them: `NAME-00001-of-00003.gguf`.
     fn with_parts(mut self, path: &Path) -> Result<Self, ModelError> {
-        let wrap = |source| ModelError::Gguf { path: path.to_owned(), source };
-        let end = |part: usize| format!("-{part:05}-of-{:05}.gguf", self.split_count);
+        let ending = Split { count: self.split_count, number: 1 }.ending();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let stem = name.strip_suffix(&end(1)).ok_or_else(|| wrap(GgufError::PartName(end(1))))?;
-        let others: Vec<_> =
-            (2..=self.split_count).map(|part| path.with_file_name(format!("{stem}{}", end(part)))).collect();
-        for other in others {
-            let of_other = |source| ModelError::Gguf { path: other.clone(), source };
-            let file = File::open(&other).map_err(|_| of_other(GgufError::NoPart))?;
-            let size = file.metadata().map_err(ModelError::io("read", &other))?.len();
-            let part = Header::read(BufReader::with_capacity(1 << 16, file), size).map_err(of_other)?;
-            self.weights.merge(&part.weights);
-            self.parameters = self.parameters.saturating_add(part.elements);
+        let Some(prefix) = name.strip_suffix(&ending) else {
+            return Err(wrong(path, GgufError::PartName(ending)));
+        };
+        for split in Split::all(self.split_count).skip(1) {
+            let other = path.with_file_name(split.file(prefix));
+            if !other.exists() {
+                return Err(wrong(&other, GgufError::NoPart));
+            }
+            let (header, size) = part(&other, split)?;
+            self.weights.merge(&header.weights);
+            self.parameters = self.parameters.saturating_add(header.elements);
             self.size = self.size.saturating_add(size);
         }
         Ok(self)
@@ -251,6 +256,31 @@ impl Gguf {
         let elements = self.key_length.saturating_add(self.value_length).saturating_mul(self.kv_heads);
         (elements as u64).saturating_mul(2)
     }
+}
+
+fn wrong(path: &Path, source: GgufError) -> ModelError {
+    ModelError::Gguf { path: path.to_owned(), source }
+}
+
+/// The header of a file, and the bytes of the file.
+fn header_of(path: &Path) -> Result<(Header, u64), ModelError> {
+    let file = File::open(path).map_err(ModelError::io("read", path))?;
+    let meta = file.metadata().map_err(ModelError::io("read", path))?;
+    if !meta.is_file() {
+        return Err(wrong(path, GgufError::NotGguf("it is a folder or a device")));
+    }
+    let header = Header::read(BufReader::with_capacity(1 << 16, file), meta.len());
+    Ok((header.map_err(|source| wrong(path, source))?, meta.len()))
+}
+
+/// The same for one of several files, which must be the one that it is taken for: llama.cpp looks at that too.
+fn part(path: &Path, split: Split) -> Result<(Header, u64), ModelError> {
+    let (header, size) = header_of(path)?;
+    let says = (header.number("split.no"), header.number("split.count"));
+    if says != (split.number.checked_sub(1), Some(split.count)) {
+        return Err(wrong(path, GgufError::OtherPart(split)));
+    }
+    Ok((header, size))
 }
 
 /// Name of a value of `general.file_type` (llama.cpp's `llama_ftype`).

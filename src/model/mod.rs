@@ -9,6 +9,7 @@ pub mod gguf;
 pub mod hash;
 pub mod pull;
 pub mod rank;
+pub mod split;
 pub mod store;
 
 use std::path::{Path, PathBuf};
@@ -17,12 +18,13 @@ use crate::config::Dirs;
 pub use catalog::{Catalog, Entry};
 pub use error::ModelError;
 pub use gguf::Gguf;
+use split::Split;
 pub use store::Store;
 
 /// A model that can be loaded: its file is there and its header is sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedModel {
-    /// The catalog's name, or the file's stem.
+    /// The catalog's name, or what [`name_of`] makes of the file's.
     pub name: String,
     pub path: PathBuf,
     /// What the catalog knows of it; `None` for a file that was given by its path.
@@ -54,7 +56,7 @@ pub fn resolve(value: &str, dirs: &Dirs) -> Result<ResolvedModel, ModelError> {
 /// There is no such model.
 pub fn locate(value: &str, dirs: &Dirs) -> Result<(PathBuf, String, Option<Entry>), ModelError> {
     if value.contains('/') || value.ends_with(".gguf") {
-        return Ok((PathBuf::from(value), stem(value), None));
+        return Ok((PathBuf::from(value), name_of(Path::new(value)), None));
     }
     let catalog = Catalog::load(&dirs.config)?;
     let store = Store::new(dirs);
@@ -65,11 +67,16 @@ pub fn locate(value: &str, dirs: &Dirs) -> Result<(PathBuf, String, Option<Entry
         return Ok((store.path(value), value.to_owned(), None));
     }
     if Path::new(value).is_file() {
-        return Ok((PathBuf::from(value), stem(value), None));
+        return Ok((PathBuf::from(value), name_of(Path::new(value)), None));
     }
     Err(catalog.unknown(value))
 }
 
-fn stem(path: &str) -> String {
-    Path::new(path).file_stem().map_or_else(|| path.to_owned(), |s| s.to_string_lossy().into_owned())
+/// What to call the model in a file: the file's stem, without the number where it is one of several.
+pub fn name_of(path: &Path) -> String {
+    let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    match Split::parse(&file) {
+        Some((prefix, _)) => prefix.to_owned(),
+        None => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+    }
 }

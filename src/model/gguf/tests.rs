@@ -126,6 +126,8 @@ fn a_model_in_several_files_is_one() {
     let sizes = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
     assert_eq!((gguf.parameters, gguf.size), (3 * 64, sizes.sum()));
     assert!(says(&second).contains("-00001-of-00003.gguf"));
+    put("m-00002-of-00003.gguf", part(2));
+    assert!(says(&first).contains("m-00002-of-00003.gguf") && says(&first).contains("not part 2 of 3"));
     let renamed = put("first.gguf", model().number("split.count", 3));
     assert!(says(&renamed).contains("-00001-of-00003.gguf"));
 }
