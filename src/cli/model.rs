@@ -39,11 +39,11 @@ enum Command {
     Pull {
         /// A name from `moru model list`; the configured model where it is left out.
         name: Option<String>,
-        /// Take this file instead of downloading. NAME may then be a new name.
+        /// Take this file, of several the first, instead of downloading. NAME may then be a new name.
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
-    /// Take a GGUF file into the store, to be called by a name from then on.
+    /// Take a GGUF file into the store (of several the first, the others come with it), to be called by a name from then on.
     Import {
         file: PathBuf,
         /// What to call it; as the file where it is left out.
@@ -60,9 +60,9 @@ enum Command {
         #[arg(long)]
         probe: bool,
     },
-    /// Remove a model's file, or what an interrupted pull left.
+    /// Remove a model's files, or what an interrupted pull left.
     Rm { name: String },
-    /// Print the path of a model's file. Fails if it is not here.
+    /// Print the path of a model's file, of several the first. Fails if it is not here.
     Path {
         /// A name, or the path of a GGUF; the configured model where it is left out.
         name: Option<String>,
@@ -81,8 +81,8 @@ pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<()
         Command::Pull { name, from: Some(file) } => import(&configured(name), &file, dirs),
         Command::Pull { name, from: None } => download(&configured(name), dirs, offline),
         Command::Import { file, name } => {
-            let stem = || file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            import(&name.unwrap_or_else(stem), &file, dirs)
+            let own = || crate::model::name_of(&file).to_lowercase();
+            import(&name.unwrap_or_else(own), &file, dirs)
         }
         Command::Info { name, json, probe } => info(&configured(name), dirs, json, probe),
         Command::Rm { name } => remove(&name, dirs),

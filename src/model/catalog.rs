@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
 use super::store::is_name;
+use super::{ModelError, Split};
 
 const EMBEDDED: &str = include_str!("catalog.toml");
 
@@ -39,10 +39,11 @@ pub struct Entry {
     pub quantisation: String,
     /// Tokens of context that the model was trained for.
     pub context: usize,
-    /// Bytes of the file.
+    /// Bytes of the file, or of all files together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// SHA-256 of the file, lower-case hexadecimal. Where it is absent, the hub's own is taken.
+    /// SHA-256 of the file, lower-case hexadecimal. Where it is absent, the hub's own is taken, as it is for each file of a
+    /// model that has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// The authors' repository on the hub: what a server is to be given.
@@ -78,7 +79,8 @@ pub struct SamplingDefaults {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Source {
-    /// A file of a repository on the Hugging Face hub, or on what `HF_ENDPOINT` names.
+    /// A file of a repository on the Hugging Face hub, or on what `HF_ENDPOINT` names. Of a model in several files the first:
+    /// `…-00001-of-00003.gguf`.
     Hub {
         repo: String,
         file: String,
@@ -157,7 +159,12 @@ impl Catalog {
 }
 
 impl Entry {
-    /// Bytes of the file: as the catalog says, else estimated from parameters and quantisation.
+    /// Over how many files the model is spread.
+    pub fn file_count(&self) -> usize {
+        self.sources.first().map_or(1, Source::file_count)
+    }
+
+    /// Bytes of the file, or of all files: as the catalog says, else estimated from parameters and quantisation.
     pub fn approximate_size(&self) -> u64 {
         self.size.unwrap_or_else(|| {
             // Bits per weight as llama.cpp's own table of quantisations has them for models of some billion parameters.
@@ -184,12 +191,33 @@ impl Entry {
         {
             return Err("sha256 consists of 64 lower-case hexadecimal digits".into());
         }
+        if self.sources.iter().any(|source| source.file_count() != self.file_count()) {
+            return Err("its sources spread it over different numbers of files".into());
+        }
+        if self.file_count() > 1 && self.sha256.is_some() {
+            return Err("sha256 is of one file; each of several is checked against the hub's own: leave it out".into());
+        }
         self.sources.iter().try_for_each(|source| source.check(self.size))
     }
 }
 
 impl Source {
+    fn split(&self) -> Option<Split> {
+        match self {
+            Self::Hub { file, .. } => Split::parse(file).map(|(_, split)| split),
+            // Its parts are joined to one file.
+            Self::Python { .. } => None,
+        }
+    }
+
+    fn file_count(&self) -> usize {
+        self.split().map_or(1, |split| split.count)
+    }
+
     fn check(&self, size: Option<u64>) -> Result<(), String> {
+        if self.split().is_some_and(|split| split.number > 1) {
+            return Err("of several files the source names the first".into());
+        }
         let Self::Python { package, version, parts, part_size } = self else { return Ok(()) };
         // They become arguments of a command: nothing that could be read as an option or another requirement.
         let plain = |s: &str| is_name(&s.replace("{n}", "1"));
@@ -256,6 +284,11 @@ mod tests {
         };
         assert!(wrong(&entry("../x", "source = []")).contains("a name consists of"));
         assert!(wrong(&entry("x", "sha256 = \"abc\"\nsource = []")).contains("64 lower-case"));
+        let hub = |file: &str| format!("[[model.source]]\nkind = \"hub\"\nrepo = \"a/b\"\nfile = \"{file}\"\n");
+        let first = hub("x-00001-of-00002.gguf");
+        assert!(wrong(&entry("x", &hub("x-00002-of-00002.gguf"))).contains("names the first"));
+        assert!(wrong(&entry("x", &format!("{first}{}", hub("x.gguf")))).contains("different numbers"));
+        assert!(wrong(&entry("x", &format!("sha256 = \"{}\"\n{first}", "a".repeat(64)))).contains("of one file"));
         let python = "[[model.source]]\nkind = \"python\"\nversion = \"1\"\npart-size = 10\n";
         assert!(
             wrong(&entry("x", &format!("size = 31\n{python}parts = 3\npackage = \"p{{n}}\""))).contains("do not make")

@@ -40,7 +40,7 @@ pub enum ModelError {
     #[error("{} is not {name}: its SHA-256 is {found}, expected {expected}; use another file", path.display())]
     WrongFile { path: PathBuf, name: String, found: String, expected: String },
     #[error(
-        "{name} is spread over many files and cannot be pulled; run {upstream} on a server of yours and use it with \
+        "the catalog knows no file of {name} to pull; run {upstream} on a server of yours and use it with \
          `--engine URL` (docs/cluster.md)"
     )]
     ServerOnly { name: String, upstream: String },

@@ -50,7 +50,7 @@ pub fn resolve(value: &str, dirs: &Dirs) -> Result<ResolvedModel, ModelError> {
     Ok(ResolvedModel { name, path, entry, gguf })
 }
 
-/// Where the file of `value` is or would be, without looking into it.
+/// Where the file of `value` is or would be, without looking into it: of several the first, or the first that is missing.
 ///
 /// # Errors
 /// There is no such model.
@@ -63,7 +63,7 @@ pub fn locate(value: &str, dirs: &Dirs) -> Result<(PathBuf, String, Option<Entry
     if let Some(entry) = catalog.get(value) {
         return Ok((store.path(&entry.name), entry.name.clone(), Some(entry.clone())));
     }
-    if store::is_name(value) && store.path(value).is_file() {
+    if store::is_name(value) && store.state(value) != store::State::Absent {
         return Ok((store.path(value), value.to_owned(), None));
     }
     if Path::new(value).is_file() {

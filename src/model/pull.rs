@@ -3,6 +3,7 @@
 
 mod hub;
 mod python;
+mod several;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 use super::catalog::Source;
 use super::store::{State, Store};
-use super::{Entry, Gguf, ModelError, hash};
+use super::{Entry, Gguf, ModelError, Split, hash};
 
 /// How to reach sources. Read from the environment by the binary.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,8 @@ pub enum Progress {
     Source(String),
     /// That source did not serve, and why.
     Skipped { source: String, reason: String },
-    /// Bytes that are here already, and bytes in all where known. Comes again when a download begins anew.
+    /// Bytes that are here already, and bytes in all where known; of all files where a model has several. Comes again when a
+    /// download begins anew, and with each of several files.
     Size { done: u64, total: Option<u64> },
     /// So many more bytes are here.
     Advanced(u64),
@@ -54,7 +56,7 @@ enum Failure {
     Final(ModelError),
 }
 
-/// What the file must be, as far as it is known.
+/// What a file must be, as far as it is known.
 #[derive(Debug, Clone, Default)]
 struct Expected {
     size: Option<u64>,
@@ -66,48 +68,71 @@ struct Expected {
 /// # Errors
 /// No source served it, the disk is full, or another pull is under way.
 pub fn pull(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<PathBuf, ModelError> {
-    if let State::Here { .. } = store.state(&entry.name) {
-        return Ok(store.path(&entry.name));
+    if !is_here(entry, store) {
+        match entry.file_count() {
+            1 => one_file(entry, store, options, report)?,
+            _ => several::pull(entry, store, options, report)?,
+        }
     }
-    let mut part = Part::open(entry, store)?;
-    // Another pull may have finished between the check above and the lock.
-    if let State::Here { .. } = store.state(&entry.name) {
-        return Ok(store.path(&entry.name));
+    Ok(store.path(&entry.name))
+}
+
+fn is_here(entry: &Entry, store: &Store) -> bool {
+    matches!(store.state(&entry.name), State::Here { .. })
+}
+
+fn one_file(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), ModelError> {
+    let mut part = Part::open(store, &entry.name, None, entry.size)?;
+    // Another pull may have finished before this one had the lock.
+    if is_here(entry, store) {
+        part.leave();
+        return Ok(());
     }
     let mut reasons = String::new();
     // An earlier pull may have received all and been ended before it could verify.
     if entry.size == Some(part.length) {
         let expected = Expected { size: entry.size, sha256: entry.sha256.clone() };
         match part.finish(&expected, report) {
-            Ok(path) => return Ok(path),
+            Ok(()) => return Ok(()),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Source(reason)) => reasons += &format!("\n  an earlier download: {reason}"),
         }
     }
+    let served = ask(entry, options, reasons, report, |source, report| {
+        let mut expected = Expected { size: entry.size, sha256: entry.sha256.clone() };
+        match source {
+            Source::Hub { .. } => hub::fetch(source, &mut part, &mut expected, options, report)?,
+            Source::Python { .. } => python::fetch(source, &mut part, &expected, options, report)?,
+        }
+        part.finish(&expected, report)
+    });
+    part.leave();
+    served
+}
+
+/// Lets `fetch` try one source after the other until one has served. `reasons`: what has failed before, a line each.
+fn ask(
+    entry: &Entry,
+    options: &Options,
+    mut reasons: String,
+    report: Report,
+    mut fetch: impl FnMut(&Source, Report) -> Result<(), Failure>,
+) -> Result<(), ModelError> {
     if options.offline {
         reasons += "\n  Moru is offline: no connection is opened";
     }
     for source in entry.sources.iter().filter(|_| !options.offline) {
         let label = source.label();
         report(Progress::Source(label.clone()));
-        let mut expected = Expected { size: entry.size, sha256: entry.sha256.clone() };
-        let served = match source {
-            Source::Hub { .. } => hub::fetch(source, &mut part, &mut expected, options, report),
-            Source::Python { .. } => python::fetch(source, &mut part, &expected, options, report),
-        };
-        match served.and_then(|()| part.finish(&expected, report)) {
-            Ok(path) => return Ok(path),
-            Err(Failure::Final(error)) => {
-                part.leave();
-                return Err(error);
-            }
+        match fetch(source, report) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Source(reason)) => {
                 reasons += &format!("\n  {label}: {reason}");
                 report(Progress::Skipped { source: label, reason });
             }
         }
     }
-    part.leave();
     Err(ModelError::NoSource { name: entry.name.clone(), reasons })
 }
 
@@ -123,22 +148,25 @@ impl Source {
     }
 }
 
-/// The unfinished file, locked.
+/// An unfinished file, locked.
 struct Part<'a> {
     store: &'a Store,
     name: &'a str,
+    /// Which file, of a model in several.
+    split: Option<Split>,
     path: PathBuf,
     file: File,
     length: u64,
 }
 
 impl<'a> Part<'a> {
-    fn open(entry: &'a Entry, store: &'a Store) -> Result<Self, ModelError> {
-        let path = store.part_path(&entry.name);
-        let file = store.lock_part(&entry.name)?;
+    /// `size`: bytes that it will have, where known.
+    fn open(store: &'a Store, name: &'a str, split: Option<Split>, size: Option<u64>) -> Result<Self, ModelError> {
+        let path = store.part_path(name, split);
+        let file = store.lock(&path, name)?;
         let length = file.metadata().map_err(ModelError::io("read", &path))?.len();
-        let mut part = Self { store, name: &entry.name, path, file, length };
-        if entry.size.is_some_and(|size| length > size) {
+        let mut part = Self { store, name, split, path, file, length };
+        if size.is_some_and(|size| length > size) {
             part.restart()?;
         }
         Ok(part)
@@ -173,12 +201,12 @@ impl<'a> Part<'a> {
     }
 
     /// Verifies the whole and gives it its final name. What is wrong is discarded.
-    fn finish(&mut self, expected: &Expected, report: Report) -> Result<PathBuf, Failure> {
+    fn finish(&mut self, expected: &Expected, report: Report) -> Result<(), Failure> {
         if let Some(wrong) = self.find_fault(expected, report)? {
             self.restart()?;
             return Err(Failure::Source(format!("{wrong}; what was received is discarded")));
         }
-        Ok(self.store.publish(&self.path, self.name)?)
+        Ok(self.store.publish(&self.path, self.name, self.split)?)
     }
 
     fn find_fault(&mut self, expected: &Expected, report: Report) -> Result<Option<String>, ModelError> {
@@ -193,8 +221,12 @@ impl<'a> Part<'a> {
                 return Ok(Some(format!("what it served has the SHA-256 {found} instead of {sha256}")));
             }
         }
-        match Gguf::open(&self.path) {
-            Ok(_) => Ok(None),
+        let sound = match self.split {
+            None => Gguf::open(&self.path).map(drop),
+            Some(split) => Gguf::check_part(&self.path, split),
+        };
+        match sound {
+            Ok(()) => Ok(None),
             Err(ModelError::Gguf { source, .. }) => Ok(Some(source.to_string())),
             Err(other) => Err(other),
         }
@@ -205,6 +237,16 @@ impl<'a> Part<'a> {
         if self.length == 0 {
             // While the lock is held, so that nobody else's file goes.
             let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Failure {
+    /// The same, saying which of several files it is about.
+    fn of(self, file: &str) -> Self {
+        match self {
+            Self::Source(reason) => Self::Source(format!("{file}: {reason}")),
+            Self::Final(error) => Self::Final(error),
         }
     }
 }

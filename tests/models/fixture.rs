@@ -16,24 +16,38 @@ pub const PART: usize = 100_000;
 
 /// A sound GGUF whose bytes differ from place to place, so that a piece in the wrong place shows.
 pub fn gguf() -> Vec<u8> {
-    const ELEMENTS: u64 = 80_000;
+    gguf_with(80_000, &[])
+}
+
+/// The files of a model in three: the second is the largest.
+pub fn gguf_in_three() -> Vec<Vec<u8>> {
+    let file = |(number, elements)| gguf_with(elements, &[("split.no", number), ("split.count", 3)]);
+    [(0, 30_000), (1, 50_000), (2, 20_000)].map(file).into()
+}
+
+fn gguf_with(elements: u32, numbers: &[(&str, u16)]) -> Vec<u8> {
     let text = |file: &mut Vec<u8>, text: &str| {
         file.extend((text.len() as u64).to_le_bytes());
         file.extend(text.as_bytes());
     };
     let mut file = b"GGUF\x03\0\0\0".to_vec();
     file.extend(1_u64.to_le_bytes());
-    file.extend(1_u64.to_le_bytes());
+    file.extend((1 + numbers.len() as u64).to_le_bytes());
     text(&mut file, "general.architecture");
     file.extend(8_u32.to_le_bytes());
     text(&mut file, "qwen2");
+    for (key, number) in numbers {
+        text(&mut file, key);
+        file.extend(2_u32.to_le_bytes());
+        file.extend(number.to_le_bytes());
+    }
     text(&mut file, "weights");
     file.extend(1_u32.to_le_bytes());
-    file.extend(ELEMENTS.to_le_bytes());
+    file.extend(u64::from(elements).to_le_bytes());
     file.extend(0_u32.to_le_bytes());
     file.extend(0_u64.to_le_bytes());
     file.resize(file.len().next_multiple_of(32), 0);
-    file.extend((0..ELEMENTS as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()));
+    file.extend((0..elements).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()));
     file
 }
 
@@ -154,13 +168,17 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub struct Faults {
     /// Ends each answer after so many bytes of the file.
     pub cut: Option<usize>,
+    /// Answers so many requests only, then with 503.
+    pub requests: Option<usize>,
     /// Answers with this status.
     pub status: Option<u16>,
+    /// States this SHA-256 of the second of several files.
+    pub states: Option<String>,
     /// Answers requests for a range with the whole file.
     pub no_ranges: bool,
 }
 
-/// A hub on this machine that serves one file. It ends with the test's process.
+/// A hub on this machine. It ends with the test's process.
 pub struct Hub {
     pub url: String,
     /// `METHOD PATH RANGE`, one a request.
@@ -168,7 +186,13 @@ pub struct Hub {
 }
 
 impl Hub {
+    /// Serves one file, under any name.
     pub fn serve(bytes: Vec<u8>, faults: Faults) -> Self {
+        Self::serve_files(vec![(String::new(), bytes)], faults)
+    }
+
+    /// Serves files by the ends of their names.
+    pub fn serve_files(files: Vec<(String, Vec<u8>)>, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -176,7 +200,7 @@ impl Hub {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 // A client that goes away ends its connection only.
-                let _ = answer(stream.unwrap(), &bytes, &faults, &seen);
+                let _ = answer(stream.unwrap(), &files, &faults, &seen);
             }
         });
         Self { url, requests }
@@ -187,7 +211,12 @@ impl Hub {
     }
 }
 
-fn answer(mut stream: TcpStream, bytes: &[u8], faults: &Faults, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    files: &[(String, Vec<u8>)],
+    faults: &Faults,
+    seen: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     let mut request = String::new();
     let mut range = None;
     for line in BufReader::new(stream.try_clone()?).lines() {
@@ -201,12 +230,18 @@ fn answer(mut stream: TcpStream, bytes: &[u8], faults: &Faults, seen: &Mutex<Vec
             range = start.trim_end_matches('-').parse::<usize>().ok();
         }
     }
-    seen.lock()
-        .unwrap()
-        .push(format!("{request} {}", range.map_or(String::new(), |n| n.to_string())).trim().to_owned());
+    let mut seen = seen.lock().unwrap();
+    seen.push(format!("{request} {}", range.map_or(String::new(), |n| n.to_string())).trim().to_owned());
+    let spent = faults.requests.is_some_and(|most| seen.len() > most);
+    drop(seen);
+    let found = files.iter().find(|(name, _)| request.ends_with(name)).map(|(_, bytes)| bytes.as_slice());
+    let status = if spent { Some(503) } else { faults.status.or(found.is_none().then_some(404)) };
+    let bytes = found.unwrap_or_default();
     let start = range.filter(|_| !faults.no_ranges).unwrap_or(0);
-    let linked = format!("x-linked-size: {}\r\nx-linked-etag: \"{}\"\r\n", bytes.len(), sha256(bytes));
-    let head = match (faults.status, start) {
+    let stated = faults.states.clone().filter(|_| request.contains("-00002-of-"));
+    let stated = stated.unwrap_or_else(|| sha256(bytes));
+    let linked = format!("x-linked-size: {}\r\nx-linked-etag: \"{stated}\"\r\n", bytes.len());
+    let head = match (status, start) {
         (Some(status), _) => format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n"),
         (None, start) if start > bytes.len() => "HTTP/1.1 416 No\r\ncontent-length: 0\r\n".into(),
         (None, 0) => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{linked}", bytes.len()),
@@ -218,7 +253,7 @@ fn answer(mut stream: TcpStream, bytes: &[u8], faults: &Faults, seen: &Mutex<Vec
         ),
     };
     write!(stream, "{head}connection: close\r\n\r\n")?;
-    if faults.status.is_none() && start <= bytes.len() && request.starts_with("GET") {
+    if status.is_none() && start <= bytes.len() && request.starts_with("GET") {
         let rest = &bytes[start..];
         stream.write_all(&rest[..faults.cut.unwrap_or(rest.len()).min(rest.len())])?;
     }

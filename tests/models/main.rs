@@ -7,3 +7,4 @@ mod import;
 mod python;
 mod real;
 mod resolve;
+mod several;

@@ -38,7 +38,8 @@ impl Display {
                 self.line(&format!("{source}: {reason}"));
             }
             Progress::Size { done, total } => {
-                if done > 0 {
+                // After a verification comes the next of several files: nothing was interrupted.
+                if done > 0 && self.verb != "verifying" {
                     self.line(&format!("Going on after {}", HumanBytes(done)));
                 }
                 self.begin("downloading", done, total);

@@ -27,9 +27,6 @@ pub(super) fn fetch(
     options: &Options,
     report: Report,
 ) -> Result<(), Failure> {
-    if options.hub_offline {
-        return Err(Failure::Source("HF_HUB_OFFLINE is set".into()));
-    }
     let url = address(source, options)?;
     let client = Client::new(options);
     if expected.size.is_none() || expected.sha256.is_none() {
@@ -49,7 +46,18 @@ pub(super) fn fetch(
     }
 }
 
+/// What the hub states of a file.
+pub(super) fn stated(source: &Source, options: &Options) -> Result<Expected, Failure> {
+    let url = address(source, options)?;
+    let mut expected = Expected::default();
+    Client::new(options).complete(&url, &mut expected)?;
+    Ok(expected)
+}
+
 fn address(source: &Source, options: &Options) -> Result<String, Failure> {
+    if options.hub_offline {
+        return Err(Failure::Source("HF_HUB_OFFLINE is set".into()));
+    }
     let Source::Hub { repo, file, revision } = source else {
         return Err(Failure::Source("it is no hub".into()));
     };

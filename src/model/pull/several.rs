@@ -1,0 +1,89 @@
+//! Models that are spread over several files: one comes from the hub after the other, and each is verified and has its final
+//! name before the next begins, so that an interrupted pull keeps what is finished.
+
+use std::fs;
+
+use super::{Entry, Expected, Failure, ModelError, Options, Part, Progress, Report, Source, Split, Store};
+use super::{ask, hub, is_here};
+
+/// One of the files, and what the hub states of it.
+struct Wanted {
+    source: Source,
+    split: Split,
+    expected: Expected,
+}
+
+pub(super) fn pull(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), ModelError> {
+    // One lock for all: on the unfinished file that the model would have in one piece. It is empty, unless the model was in
+    // one piece when an earlier pull broke off; that is of no use now.
+    let path = store.part_path(&entry.name, None);
+    let _lock = store.lock(&path, &entry.name)?;
+    let served = if is_here(entry, store) {
+        Ok(())
+    } else {
+        ask(entry, options, String::new(), report, |source, report| fetch(source, entry, store, options, report))
+    };
+    // While the lock is held, so that nobody else's file goes.
+    let _ = fs::remove_file(&path);
+    served
+}
+
+fn fetch(source: &Source, entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), Failure> {
+    let files = list(source, entry, store, options)?;
+    let stated = files.iter().map(|file| file.expected.size).sum::<Option<u64>>();
+    if let (Some(found), Some(size)) = (stated, entry.size)
+        && found != size
+    {
+        return Err(Failure::Source(format!("it has files of {found} bytes together, the catalog of {size}")));
+    }
+    let total = stated.or(entry.size);
+    let received = || files.iter().map(|file| store.received(&entry.name, Some(file.split))).sum::<u64>();
+    if let Some(total) = total {
+        store.need_space(total.saturating_sub(received()))?;
+    }
+    for file in files.iter().filter(|file| !store.file(&entry.name, Some(file.split)).exists()) {
+        let mut part = Part::open(store, &entry.name, Some(file.split), file.expected.size)?;
+        let others = received().saturating_sub(part.length);
+        let mut of_all = |progress| match progress {
+            Progress::Size { done, .. } => report(Progress::Size { done: others.saturating_add(done), total }),
+            other => report(other),
+        };
+        let mut expected = file.expected.clone();
+        let fetched = hub::fetch(&file.source, &mut part, &mut expected, options, &mut of_all)
+            .and_then(|()| part.finish(&expected, &mut of_all));
+        part.leave();
+        fetched.map_err(|failure| failure.of(&file.label()))?;
+    }
+    Ok(())
+}
+
+/// Asks the hub about each file. One that is here under its final name is given up if the hub now has one of another size.
+fn list(source: &Source, entry: &Entry, store: &Store, options: &Options) -> Result<Vec<Wanted>, Failure> {
+    let Source::Hub { repo, file, revision } = source else {
+        return Err(Failure::Source("models in several files come from a hub only".into()));
+    };
+    let Some((prefix, first)) = Split::parse(file) else {
+        return Err(Failure::Source("its file is none of several".into()));
+    };
+    let mut files = Vec::new();
+    for split in Split::all(first.count) {
+        let source = Source::Hub { repo: repo.clone(), file: split.file(prefix), revision: revision.clone() };
+        let mut wanted = Wanted { source, split, expected: Expected::default() };
+        wanted.expected = hub::stated(&wanted.source, options).map_err(|failure| failure.of(&wanted.label()))?;
+        let path = store.file(&entry.name, Some(split));
+        if let (Some(size), Ok(meta)) = (wanted.expected.size, fs::metadata(&path))
+            && meta.len() != size
+        {
+            fs::remove_file(&path).map_err(ModelError::io("remove", &path))?;
+        }
+        files.push(wanted);
+    }
+    Ok(files)
+}
+
+impl Wanted {
+    /// For people.
+    fn label(&self) -> String {
+        format!("file {} of {}", self.split.number, self.split.count)
+    }
+}
