@@ -13,7 +13,7 @@ use super::output::{say, to_json};
 use crate::config::{Config, Dirs};
 use crate::model::rank::{self, Where};
 use crate::model::store::{self, Listed, State};
-use crate::model::{Catalog, Entry, ModelError, Store, device, fit, gguf, pull};
+use crate::model::{Catalog, Entry, ModelError, Store, catalog, device, fit, gguf, pull};
 use progress::Display;
 use table::Table;
 
@@ -117,8 +117,9 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
     if json {
         return print(&to_json(&listed));
     }
-    let mut table = Table::new(["NAME", "PARAMETERS", "QUANTISATION", "SIZE", "CONTEXT", "LICENCE", "HERE"]);
-    for Listed { name, entry, state } in &listed {
+    let mut table = Table::new(["NAME", "PARAMETERS", "QUANTISATION", "SIZE", "MEMORY", "CONTEXT", "LICENCE", "HERE"]);
+    for Listed { name, entry, memory_needed, state } in &listed {
+        let memory = memory_needed.map_or_else(|| "-".to_owned(), |bytes| HumanBytes(bytes).to_string());
         let here = match (state, entry) {
             (State::Here { .. }, _) if *name == config.model => "yes, in use".to_owned(),
             (State::Here { .. }, _) => "yes".to_owned(),
@@ -133,6 +134,7 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
                 billions(e.parameters),
                 e.quantisation.clone(),
                 size(e, *state),
+                memory,
                 e.context.to_string(),
                 e.licence.clone(),
                 here,
@@ -140,7 +142,7 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
             None => {
                 let bytes =
                     if let State::Here { bytes } = state { HumanBytes(*bytes).to_string() } else { String::new() };
-                [name.clone(), "-".into(), "-".into(), bytes, "-".into(), "-".into(), here]
+                [name.clone(), "-".into(), "-".into(), bytes, memory, "-".into(), "-".into(), here]
             }
         });
     }
@@ -156,7 +158,7 @@ fn fits(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
     if json {
         return print(&to_json(&ranked));
     }
-    let mut table = Table::new(["NAME", "SIZE", "LIES IN", "TOKENS/S, ABOUT"]);
+    let mut table = Table::new(["NAME", "SIZE", "MEMORY", "LIES IN", "TOKENS/S, ABOUT"]);
     for model in ranked {
         let place = match model.place {
             Where::Gpu => "GPU",
@@ -164,7 +166,8 @@ fn fits(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
             Where::Memory => "memory",
         };
         let speed = format!("{:.0}", model.tokens_per_second.max(1.0));
-        table.row([model.name, HumanBytes(model.size).to_string(), place.to_owned(), speed]);
+        let bytes = |bytes: u64| HumanBytes(bytes).to_string();
+        table.row([model.name, bytes(model.size), bytes(model.memory_needed), place.to_owned(), speed]);
     }
     print(&table.to_string())
 }
@@ -233,9 +236,11 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
         None
     };
     let probed = gguf.as_ref().filter(|_| probe).map(|gguf| probed(gguf, entry.as_ref())).unwrap_or_default();
+    let file_needs = gguf.as_ref().map(|gguf| catalog::memory_needed(gguf.size));
+    let memory = file_needs.or_else(|| entry.as_ref().map(Entry::memory_needed));
     if json {
         let path = gguf.is_some().then_some(path);
-        let mut value = json!({ "name": name, "path": path, "catalog": entry, "file": gguf });
+        let mut value = json!({ "name": name, "path": path, "memory_needed": memory, "catalog": entry, "file": gguf });
         if probe {
             let rows = probed.iter().map(|(key, text)| ((*key).to_owned(), serde_json::Value::from(text.as_str())));
             value["probe"] = serde_json::Value::Object(rows.collect());
@@ -245,6 +250,9 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
     let mut table = Table::new(["NAME", name.as_str()]);
     if let Some(entry) = &entry {
         describe_entry(entry, &mut table);
+    }
+    if let Some(bytes) = memory {
+        table.row(["memory".to_owned(), format!("about {}, on GPUs or in main memory", HumanBytes(bytes))]);
     }
     match &gguf {
         Some(gguf) => {

@@ -158,7 +158,19 @@ impl Catalog {
     }
 }
 
+/// Bytes of memory that a model with weights of so many bytes needs, about: for them, for a KV cache of a modest context and for
+/// working buffers, whether they lie on GPUs or in main memory.
+pub fn memory_needed(weights: u64) -> u64 {
+    const BESIDE: u64 = 512 << 20;
+    weights.saturating_add(weights / 25 * 2).saturating_add(BESIDE)
+}
+
 impl Entry {
+    /// As [`memory_needed`], of this model.
+    pub fn memory_needed(&self) -> u64 {
+        memory_needed(self.approximate_size())
+    }
+
     /// Over how many files the model is spread.
     pub fn file_count(&self) -> usize {
         self.sources.first().map_or(1, Source::file_count)
@@ -249,6 +261,14 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), catalog.iter().count(), "a name stands twice");
         assert_eq!(catalog.iter().next().unwrap().name, crate::config::Config::default().model);
+    }
+
+    #[test]
+    fn memory_is_more_than_the_file() {
+        let catalog = Catalog::parse(EMBEDDED, Path::new("catalog.toml")).unwrap();
+        let entry = catalog.get("qwen2.5-coder-1.5b").unwrap();
+        assert_eq!(entry.memory_needed(), 1_117_320_768 + 89_385_660 + (512 << 20));
+        assert_eq!(memory_needed(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -5,8 +5,6 @@ use serde::Serialize;
 use super::Entry;
 use super::fit::{Gpu, Room};
 
-/// Beyond the weights: working buffers and a KV cache for a modest context, as a share of them and in bytes.
-const BESIDE: (f64, u64) = (0.08, 512 << 20);
 /// Writing a token reads the weights once; llama.cpp comes to about this share of the memory's speed.
 const EFFICIENCY: f64 = 0.8;
 /// Bytes a second that the memory of a GPU is taken to give: what the slower ones of the last years do.
@@ -28,8 +26,10 @@ pub enum Where {
 pub struct Ranked {
     pub name: String,
     pub place: Where,
-    /// Bytes of the file.
+    /// Bytes of its files.
     pub size: u64,
+    /// Bytes, as [`Entry::memory_needed`].
+    pub memory_needed: u64,
     /// Tokens written in a second, estimated.
     pub tokens_per_second: f64,
 }
@@ -53,7 +53,7 @@ fn fitting(entry: &Entry, room: &Room, bandwidth: f64) -> Option<Ranked> {
         return None;
     }
     let size = entry.approximate_size();
-    let needed = size + (size as f64 * BESIDE.0) as u64 + BESIDE.1;
+    let needed = entry.memory_needed();
     let free = |unified: bool| room.gpus.iter().filter(|gpu| gpu.unified == unified).map(Gpu::usable).sum::<u64>();
     let (own, shared) = (free(false), free(true));
     let memory = room.usable();
@@ -68,7 +68,13 @@ fn fitting(entry: &Entry, room: &Room, bandwidth: f64) -> Option<Ranked> {
         share if share > 0.0 => Where::GpuAndMemory,
         _ => Where::Memory,
     };
-    Some(Ranked { name: entry.name.clone(), place, size, tokens_per_second: EFFICIENCY / seconds })
+    Some(Ranked {
+        name: entry.name.clone(),
+        place,
+        size,
+        memory_needed: needed,
+        tokens_per_second: EFFICIENCY / seconds,
+    })
 }
 
 #[cfg(test)]

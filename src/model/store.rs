@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::split::{self, Split};
-use super::{Catalog, Entry, Gguf, ModelError, hash};
+use super::{Catalog, Entry, Gguf, ModelError, catalog, hash};
 use crate::config::Dirs;
 
 /// The folder of models.
@@ -25,8 +25,21 @@ pub struct Listed {
     pub name: String,
     /// `None` for a file that was imported under a name of its own.
     pub entry: Option<Entry>,
+    /// Bytes that it takes to run it, as [`catalog::memory_needed`] estimates them; `None` for an imported model that is not
+    /// whole.
+    pub memory_needed: Option<u64>,
     #[serde(flatten)]
     pub state: State,
+}
+
+impl Listed {
+    fn new(name: String, entry: Option<&Entry>, state: State) -> Self {
+        let memory_needed = match state {
+            State::Here { bytes } => Some(catalog::memory_needed(bytes)),
+            _ => entry.map(Entry::memory_needed),
+        };
+        Self { name, entry: entry.cloned(), memory_needed, state }
+    }
 }
 
 /// How much of a model is on this machine.
@@ -139,14 +152,8 @@ impl Store {
     /// # Errors
     /// The folder is there and cannot be read.
     pub fn list(&self, catalog: &Catalog) -> Result<Vec<Listed>, ModelError> {
-        let mut listed: Vec<_> = catalog
-            .iter()
-            .map(|entry| Listed {
-                name: entry.name.clone(),
-                state: self.state(&entry.name),
-                entry: Some(entry.clone()),
-            })
-            .collect();
+        let mut listed: Vec<_> =
+            catalog.iter().map(|entry| Listed::new(entry.name.clone(), Some(entry), self.state(&entry.name))).collect();
         let files = match fs::read_dir(&self.folder) {
             Ok(files) => files,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(listed),
@@ -159,7 +166,8 @@ impl Store {
             })
             .filter(|name| is_name(name) && catalog.get(name).is_none())
             .collect();
-        listed.extend(imported.into_iter().map(|name| Listed { state: self.state(&name), name, entry: None }));
+        let states = imported.into_iter().map(|name| (self.state(&name), name));
+        listed.extend(states.map(|(state, name)| Listed::new(name, None, state)));
         Ok(listed)
     }
 

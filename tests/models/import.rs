@@ -45,7 +45,9 @@ fn a_file_may_come_under_a_name_of_its_own() {
     let resolved = moru::model::resolve("mine", &world.dirs).unwrap();
     assert_eq!((resolved.path, resolved.entry), (path, None));
     let listed = world.store().list(&Catalog::load(&world.dirs.config).unwrap()).unwrap();
-    assert_eq!(listed.last().unwrap().name, "mine");
+    let mine = listed.last().unwrap();
+    let needed = moru::model::catalog::memory_needed(world.model.len() as u64);
+    assert_eq!((mine.name.as_str(), mine.memory_needed), ("mine", Some(needed)));
 }
 
 #[test]

@@ -210,6 +210,7 @@ fn a_missing_file_is_named() {
     let mine: Vec<_> = listed.iter().filter(|listed| listed.entry.is_none()).collect();
     let left = (files[0].len() + files[2].len()) as u64;
     assert_eq!((mine.len(), mine[0].name.as_str(), mine[0].state), (1, "mine", State::Partial { bytes: left }));
+    assert_eq!(mine[0].memory_needed, None);
 }
 
 #[test]
