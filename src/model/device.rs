@@ -7,6 +7,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use super::fit::{Gpu, Room};
+use super::gpus;
 
 /// Memory and processor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,7 +103,12 @@ pub fn room(context: usize, gpu_layers: Option<u32>) -> Room {
 
 /// As [`room`], with a machine and devices that are known already.
 pub fn room_on(machine: &Machine, devices: &[Device], context: usize, gpu_layers: Option<u32>) -> Room {
-    let gpus = devices.iter().filter(|d| d.gpu).map(|d| Gpu { free: d.memory_free, unified: d.unified }).collect();
+    let gpu = |device: &Device| Gpu {
+        free: device.memory_free,
+        unified: device.unified,
+        bandwidth: gpus::bandwidth(&device.description),
+    };
+    let gpus = devices.iter().filter(|device| device.gpu).map(gpu).collect();
     Room { memory: machine.memory_available, gpus, context, gpu_layers }
 }
 

@@ -34,6 +34,8 @@ pub struct Gpu {
     pub free: u64,
     /// Its memory is the main memory.
     pub unified: bool,
+    /// Bytes a second that its memory gives, where known.
+    pub bandwidth: Option<u64>,
 }
 
 impl Gpu {

@@ -6,6 +6,7 @@ pub mod device;
 mod error;
 pub mod fit;
 pub mod gguf;
+pub mod gpus;
 pub mod hash;
 pub mod pull;
 pub mod rank;

@@ -74,6 +74,7 @@ fn described(file: &Path, config: &Config) -> Result<Room, Error> {
     let failed = |e: &dyn std::fmt::Display| Error::Other(format!("{} describes no machine: {e}", file.display()));
     let text = fs::read_to_string(file).map_err(|e| failed(&e))?;
     let described: Description = toml::from_str(&text).map_err(|e| failed(&e.message()))?;
-    let gpus = described.gpu.iter().map(|gpu| Gpu { free: gpu.memory.as_u64(), unified: gpu.unified }).collect();
+    let gpu = |gpu: &GpuDescription| Gpu { free: gpu.memory.as_u64(), unified: gpu.unified, bandwidth: None };
+    let gpus = described.gpu.iter().map(gpu).collect();
     Ok(Room { memory: described.memory.as_u64(), gpus, context: config.context, gpu_layers: config.gpu_layers })
 }

@@ -27,7 +27,7 @@ fn model() -> Gguf {
 }
 
 fn gpu(free: u64) -> Gpu {
-    Gpu { free, unified: false }
+    Gpu { free, unified: false, bandwidth: None }
 }
 
 /// A model with so many layers of so many megabytes, and a KV cache of so many kilobytes a token.
@@ -52,8 +52,10 @@ fn models() -> [Gguf; 4] {
 fn machines() -> Vec<Room> {
     let with =
         |memory: u64, gpus: &[u64]| Room { gpus: gpus.iter().map(|&g| gpu(g * GB)).collect(), ..room(memory * GB) };
-    let unified =
-        |memory: u64| Room { gpus: vec![Gpu { free: memory * GB * 3 / 4, unified: true }], ..room(memory * GB) };
+    let unified = |memory: u64| Room {
+        gpus: vec![Gpu { free: memory * GB * 3 / 4, unified: true, bandwidth: None }],
+        ..room(memory * GB)
+    };
     vec![
         with(8, &[]),
         with(16, &[4]),
@@ -188,7 +190,7 @@ proptest! {
         memory in 0..300_u64, gpus in prop::collection::vec((0..100_u64, any::<bool>()), 0..4), model in 0..4_usize,
         context in prop::option::of(0..200_000_usize),
     ) {
-        let gpus = gpus.into_iter().map(|(free, unified)| Gpu { free: free * GB, unified }).collect();
+        let gpus = gpus.into_iter().map(|(free, unified)| Gpu { free: free * GB, unified, bandwidth: None }).collect();
         let room = Room { gpus, context: context.unwrap_or(0), ..room(memory * GB) };
         if let Ok(fit) = fit(&models()[model], &room) {
             prop_assert!(is_within(&fit, &room), "{:?}", fit);
