@@ -123,7 +123,7 @@ fn list(config: &Config, dirs: &Dirs, json: bool) -> Result<(), ModelError> {
         let here = match (state, entry) {
             (State::Here { .. }, _) if *name == config.model => "yes, in use".to_owned(),
             (State::Here { .. }, _) => "yes".to_owned(),
-            (State::Partial { bytes }, Some(e)) => format!("{}%", bytes * 100 / e.approximate_size().max(1)),
+            (State::Partial { bytes }, Some(e)) => format!("{}%", (bytes * 100 / e.approximate_size().max(1)).min(99)),
             (State::Partial { .. }, None) => "in part".to_owned(),
             (State::Absent, Some(e)) if e.sources.is_empty() => "server only".to_owned(),
             (State::Absent, _) => "no".to_owned(),

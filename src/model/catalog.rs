@@ -171,11 +171,6 @@ impl Entry {
         memory_needed(self.approximate_size())
     }
 
-    /// Over how many files the model is spread.
-    pub fn file_count(&self) -> usize {
-        self.sources.first().map_or(1, Source::file_count)
-    }
-
     /// Bytes of the file, or of all files: as the catalog says, else estimated from parameters and quantisation.
     pub fn approximate_size(&self) -> u64 {
         self.size.unwrap_or_else(|| {
@@ -203,10 +198,12 @@ impl Entry {
         {
             return Err("sha256 consists of 64 lower-case hexadecimal digits".into());
         }
-        if self.sources.iter().any(|source| source.file_count() != self.file_count()) {
-            return Err("its sources spread it over different numbers of files".into());
+        let count = self.sources.first().map_or(1, Source::file_count);
+        let differ = self.sources.iter().any(|source| source.file_count() != count);
+        if differ && (self.size.is_some() || self.sha256.is_some()) {
+            return Err("its sources spread it over different numbers of files: leave out size and sha256".into());
         }
-        if self.file_count() > 1 && self.sha256.is_some() {
+        if count > 1 && self.sha256.is_some() {
             return Err("sha256 is of one file; each of several is checked against the hub's own: leave it out".into());
         }
         self.sources.iter().try_for_each(|source| source.check(self.size))
@@ -222,7 +219,8 @@ impl Source {
         }
     }
 
-    fn file_count(&self) -> usize {
+    /// Over how many files the source spreads the model.
+    pub(super) fn file_count(&self) -> usize {
         self.split().map_or(1, |split| split.count)
     }
 
@@ -307,7 +305,7 @@ mod tests {
         let hub = |file: &str| format!("[[model.source]]\nkind = \"hub\"\nrepo = \"a/b\"\nfile = \"{file}\"\n");
         let first = hub("x-00001-of-00002.gguf");
         assert!(wrong(&entry("x", &hub("x-00002-of-00002.gguf"))).contains("names the first"));
-        assert!(wrong(&entry("x", &format!("{first}{}", hub("x.gguf")))).contains("different numbers"));
+        assert!(wrong(&entry("x", &format!("size = 9\n{first}{}", hub("x.gguf")))).contains("different numbers"));
         assert!(wrong(&entry("x", &format!("sha256 = \"{}\"\n{first}", "a".repeat(64)))).contains("of one file"));
         let python = "[[model.source]]\nkind = \"python\"\nversion = \"1\"\npart-size = 10\n";
         assert!(

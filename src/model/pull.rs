@@ -68,26 +68,19 @@ struct Expected {
 /// # Errors
 /// No source served it, the disk is full, or another pull is under way.
 pub fn pull(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<PathBuf, ModelError> {
-    if !is_here(entry, store) {
-        match entry.file_count() {
-            1 => one_file(entry, store, options, report)?,
-            _ => several::pull(entry, store, options, report)?,
-        }
+    let is_here = || matches!(store.state(&entry.name), State::Here { .. });
+    if !is_here() {
+        // The unfinished file of the model in one piece; for a source that has it in several files, the lock alone.
+        let mut part = Part::open(store, &entry.name, None, entry.size)?;
+        // Another pull may have finished before this one had the lock.
+        let served = if is_here() { Ok(()) } else { fetch(entry, &mut part, options, report) };
+        part.leave();
+        served?;
     }
     Ok(store.path(&entry.name))
 }
 
-fn is_here(entry: &Entry, store: &Store) -> bool {
-    matches!(store.state(&entry.name), State::Here { .. })
-}
-
-fn one_file(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), ModelError> {
-    let mut part = Part::open(store, &entry.name, None, entry.size)?;
-    // Another pull may have finished before this one had the lock.
-    if is_here(entry, store) {
-        part.leave();
-        return Ok(());
-    }
+fn fetch(entry: &Entry, part: &mut Part, options: &Options, report: Report) -> Result<(), ModelError> {
     let mut reasons = String::new();
     // An earlier pull may have received all and been ended before it could verify.
     if entry.size == Some(part.length) {
@@ -98,34 +91,14 @@ fn one_file(entry: &Entry, store: &Store, options: &Options, report: Report) -> 
             Err(Failure::Source(reason)) => reasons += &format!("\n  an earlier download: {reason}"),
         }
     }
-    let served = ask(entry, options, reasons, report, |source, report| {
-        let mut expected = Expected { size: entry.size, sha256: entry.sha256.clone() };
-        match source {
-            Source::Hub { .. } => hub::fetch(source, &mut part, &mut expected, options, report)?,
-            Source::Python { .. } => python::fetch(source, &mut part, &expected, options, report)?,
-        }
-        part.finish(&expected, report)
-    });
-    part.leave();
-    served
-}
-
-/// Lets `fetch` try one source after the other until one has served. `reasons`: what has failed before, a line each.
-fn ask(
-    entry: &Entry,
-    options: &Options,
-    mut reasons: String,
-    report: Report,
-    mut fetch: impl FnMut(&Source, Report) -> Result<(), Failure>,
-) -> Result<(), ModelError> {
     if options.offline {
         reasons += "\n  Moru is offline: no connection is opened";
     }
     for source in entry.sources.iter().filter(|_| !options.offline) {
         let label = source.label();
         report(Progress::Source(label.clone()));
-        match fetch(source, report) {
-            Ok(()) => return Ok(()),
+        match fetch_from(source, entry, part, options, report) {
+            Ok(()) => return part.store.discard_leftovers(&entry.name),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Source(reason)) => {
                 reasons += &format!("\n  {label}: {reason}");
@@ -134,6 +107,24 @@ fn ask(
         }
     }
     Err(ModelError::NoSource { name: entry.name.clone(), reasons })
+}
+
+fn fetch_from(
+    source: &Source,
+    entry: &Entry,
+    part: &mut Part,
+    options: &Options,
+    report: Report,
+) -> Result<(), Failure> {
+    let mut expected = Expected { size: entry.size, sha256: entry.sha256.clone() };
+    match source {
+        Source::Hub { .. } if source.file_count() > 1 => {
+            return several::fetch(source, entry, part.store, options, report);
+        }
+        Source::Hub { .. } => hub::fetch(source, part, &mut expected, options, report)?,
+        Source::Python { .. } => python::fetch(source, part, &expected, options, report)?,
+    }
+    part.finish(&expected, report)
 }
 
 impl Source {

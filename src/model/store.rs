@@ -189,6 +189,14 @@ impl Store {
         Ok(bytes(&files))
     }
 
+    /// Removes what is no part of the model now that it is here: what is left of another source, which had it in another number
+    /// of files. The caller holds the lock.
+    pub(super) fn discard_leftovers(&self, name: &str) -> Result<(), ModelError> {
+        let finished = self.finished(name);
+        let Some(kept) = complete(&finished) else { return Ok(()) };
+        self.stored(name).iter().filter(|file| !kept.contains(file)).try_for_each(|file| self.discard(name, file))
+    }
+
     fn discard(&self, name: &str, file: &Stored) -> Result<(), ModelError> {
         let path = if file.finished { self.file(name, file.split) } else { self.part_path(name, file.split) };
         fs::remove_file(&path).map_err(ModelError::io("remove", &path))

@@ -7,7 +7,7 @@ use moru::model::pull::Progress;
 use moru::model::store::State;
 use moru::model::{Catalog, Gguf, ModelError, resolve};
 
-use crate::fixture::{Faults, Hub, NAME, World, gguf_in_three, python_source, sha256};
+use crate::fixture::{Faults, HUB, Hub, NAME, World, gguf_in_three, sha256};
 
 const SOURCE: &str =
     "[[model.source]]\nkind = \"hub\"\nrepo = \"some/tiny\"\nfile = \"F32/Tiny-F32-00001-of-00003.gguf\"\n";
@@ -138,9 +138,28 @@ fn what_does_not_make_the_model_is_refused() {
     let error = world.pull().unwrap_err().to_string();
     assert!(error.contains("file 1 of 3: the file is not part 1 of 3"), "{error}");
     assert_eq!(world.files(), [""; 0]);
-    world.catalog("size = 100\n", &[SOURCE, &python_source(100)]);
-    let error = Catalog::load(&world.dirs.config).unwrap_err().to_string();
-    assert!(error.contains("different numbers of files"), "{error}");
+}
+
+#[test]
+fn another_source_may_have_it_in_one_file() {
+    let files = gguf_in_three();
+    let broken = hub(&files, Faults { requests: Some(4), ..Faults::default() });
+    let mut world = world(&broken, "");
+    world.pull().unwrap_err();
+    assert_eq!(world.files(), [stored(1)]);
+    let model = world.model.clone();
+    let single = Hub::serve_files(vec![("/tiny.gguf".into(), model)], Faults::default());
+    world.options.hub_endpoint = Some(single.url.clone());
+    world.catalog("", &[SOURCE, HUB]);
+    // What is left of the first source goes once the model is here.
+    let path = world.pull().unwrap();
+    world.assert_whole(&path);
+    world.store().remove(NAME).unwrap();
+    fs::write(world.part(), &world.model[..1000]).unwrap();
+    let whole = hub(&files, Faults::default());
+    world.options.hub_endpoint = Some(whole.url.clone());
+    world.pull().unwrap();
+    assert_whole(&world, &files);
 }
 
 #[test]

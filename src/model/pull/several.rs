@@ -3,8 +3,7 @@
 
 use std::fs;
 
-use super::{Entry, Expected, Failure, ModelError, Options, Part, Progress, Report, Source, Split, Store};
-use super::{ask, hub, is_here};
+use super::{Entry, Expected, Failure, ModelError, Options, Part, Progress, Report, Source, Split, Store, hub};
 
 /// One of the files, and what the hub states of it.
 struct Wanted {
@@ -13,22 +12,14 @@ struct Wanted {
     expected: Expected,
 }
 
-pub(super) fn pull(entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), ModelError> {
-    // One lock for all: on the unfinished file that the model would have in one piece. It is empty, unless the model was in
-    // one piece when an earlier pull broke off; that is of no use now.
-    let path = store.part_path(&entry.name, None);
-    let _lock = store.lock(&path, &entry.name)?;
-    let served = if is_here(entry, store) {
-        Ok(())
-    } else {
-        ask(entry, options, String::new(), report, |source, report| fetch(source, entry, store, options, report))
-    };
-    // While the lock is held, so that nobody else's file goes.
-    let _ = fs::remove_file(&path);
-    served
-}
-
-fn fetch(source: &Source, entry: &Entry, store: &Store, options: &Options, report: Report) -> Result<(), Failure> {
+/// The caller holds the lock of the model.
+pub(super) fn fetch(
+    source: &Source,
+    entry: &Entry,
+    store: &Store,
+    options: &Options,
+    report: Report,
+) -> Result<(), Failure> {
     let files = list(source, entry, store, options)?;
     let stated = files.iter().map(|file| file.expected.size).sum::<Option<u64>>();
     if let (Some(found), Some(size)) = (stated, entry.size)
