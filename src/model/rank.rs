@@ -127,7 +127,9 @@ mod tests {
         let ranked = ranked(8, &[]);
         assert!(ranked.iter().all(|r| r.place == Where::Memory && r.size < 8 * GB));
         // Few of its parameters take part in a token.
-        assert_eq!(ranked[0].name, "lfm2-8b-a1b");
+        let catalog = Catalog::load(Path::new("/nonexistent")).unwrap();
+        assert!(catalog.get(&ranked[0].name).unwrap().active.is_some(), "{}", ranked[0].name);
+        assert!(ranked[0].tokens_per_second >= USABLE);
         assert!(ranked.iter().any(|r| r.name == "qwen2.5-coder-1.5b" && (15.0..40.0).contains(&r.tokens_per_second)));
     }
 
@@ -137,7 +139,9 @@ mod tests {
         let on_card: Vec<&str> = ranked.iter().filter(|r| r.place == Where::Gpu).map(|r| r.name.as_str()).collect();
         assert!(on_card.contains(&"qwen2.5-coder-32b") && !on_card.contains(&"llama-3.3-70b"), "{on_card:?}");
         // What is slow comes last, however large.
-        assert_eq!(ranked.last().unwrap().name, "llama-3.3-70b");
+        let last = ranked.last().unwrap();
+        assert!(last.tokens_per_second < USABLE && last.size > 40 * GB, "{}", last.name);
+        assert!(ranked.iter().all(|r| r.tokens_per_second >= last.tokens_per_second));
     }
 
     #[test]
