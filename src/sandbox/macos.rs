@@ -8,13 +8,13 @@ use super::{Ability, Guard, Sandbox, group};
 
 const PROGRAM: &str = "/usr/bin/sandbox-exec";
 
-/// A command that runs `shell` with its arguments to come, confined to `sandbox`.
-pub(super) fn confined(shell: &Path, sandbox: &Sandbox) -> Command {
+/// A command that runs `program` with its arguments to come, confined to `sandbox`.
+pub(super) fn confined(program: &Path, sandbox: &Sandbox) -> Command {
     if sandbox.off || !Path::new(PROGRAM).exists() {
-        return Command::new(shell);
+        return Command::new(program);
     }
     let mut command = Command::new(PROGRAM);
-    command.arg("-p").arg(profile(sandbox)).arg(shell);
+    command.arg("-p").arg(profile(sandbox)).arg(program);
     command
 }
 

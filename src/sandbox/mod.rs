@@ -1,11 +1,13 @@
 //! What a command may reach, how it is started, and how it is ended with everything that it started.
 //!
-//! [`run_command`] is the one way in which Moru starts a command for a model or a check. [`Sandbox`] says what the command may
-//! reach; what of that this machine can enforce, [`ability`] says. `docs/security.md` is the whole picture.
+//! [`run_command`] is the one way in which Moru starts a command for a model or a check, [`start_service`] the one for a program
+//! that stays and is spoken to. [`Sandbox`] says what either may reach; what of that this machine can enforce, [`ability`] says.
+//! `docs/security.md` is the whole picture.
 
 mod output;
 mod places;
 mod process;
+mod service;
 
 #[cfg(not(target_os = "linux"))]
 mod group;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 pub use output::Output;
 pub use places::Places;
 pub use process::{CommandEnd, CommandError, CommandSpec, End, run_command};
+pub use service::{Lease, Service, ServiceSpec, start_service};
 
 #[cfg(not(target_os = "linux"))]
 use group as tree;
@@ -44,11 +47,7 @@ impl Sandbox {
     /// A command that works on the folder `root`: writes below it, to its git repository wherever that lies, below temporary
     /// folders and the caches of build tools, and reads everything but secrets.
     pub fn new(root: &Path, places: &Places, network: bool) -> Self {
-        let mut writable = vec![root.to_path_buf()];
-        // A linked worktree, a submodule and a folder within a repository have theirs elsewhere.
-        if let Ok(repository) = git2::Repository::discover(root) {
-            writable.extend([repository.path().to_path_buf(), repository.commondir().to_path_buf()]);
-        }
+        let mut writable = work(root);
         writable.extend(places.temp.iter().cloned());
         writable.extend(places.caches.iter().cloned());
         writable.extend(places::DEVICES.iter().map(PathBuf::from));
@@ -60,6 +59,14 @@ impl Sandbox {
         Self { off: true, writable: Vec::new(), hidden: Vec::new(), network: true }
     }
 
+    /// The same for a program that only looks at the folder `root`: it writes neither there nor to its git repository, unless
+    /// those lie in a temporary folder.
+    pub fn reading(&self, root: &Path) -> Self {
+        let work = work(root);
+        let writable = self.writable.iter().filter(|path| !work.contains(path)).cloned().collect();
+        Self { writable, ..self.clone() }
+    }
+
     /// Whether commands may open network sockets.
     pub fn network(&self) -> bool {
         self.network
@@ -69,6 +76,16 @@ impl Sandbox {
     pub fn is_on(&self) -> bool {
         !self.off
     }
+}
+
+/// A folder under work and its git repository. A linked worktree, a submodule and a folder within a repository have theirs
+/// elsewhere.
+fn work(root: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![root.to_path_buf()];
+    if let Ok(repository) = git2::Repository::discover(root) {
+        folders.extend([repository.path().to_path_buf(), repository.commondir().to_path_buf()]);
+    }
+    folders
 }
 
 /// What this machine can enforce.

@@ -142,31 +142,39 @@ fn own_end(report: &Report) -> End {
 }
 
 fn start_tree(command: &str, dir: &Path, sandbox: &Sandbox) -> std::io::Result<(Tree, PipeReader)> {
-    static RUNS: AtomicU64 = AtomicU64::new(0);
     // One pipe for both, so that they stay in order.
     let (reader, writer) = std::io::pipe()?;
     let mut process = shell(sandbox);
     process.arg("-c").arg(command).current_dir(dir);
     process.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     environment(&mut process, sandbox);
-    let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-    Ok((Tree::start(process, sandbox, mark)?, reader))
+    Ok((Tree::start(process, sandbox, mark())?, reader))
+}
+
+/// A name for the processes of one start, which no other has.
+pub(super) fn mark() -> String {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed))
 }
 
 fn shell(sandbox: &Sandbox) -> Command {
     let bash = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"].into_iter().find(|path| Path::new(path).exists());
-    let shell = Path::new(bash.unwrap_or("/bin/sh"));
+    program(Path::new(bash.unwrap_or("/bin/sh")), sandbox)
+}
+
+/// A program with its arguments to come. Where the sandbox is a program too, that one runs it.
+pub(super) fn program(path: &Path, sandbox: &Sandbox) -> Command {
     #[cfg(target_os = "macos")]
-    return super::macos::confined(shell, sandbox);
+    return super::macos::confined(path, sandbox);
     #[cfg(not(target_os = "macos"))]
     {
         let _ = sandbox;
-        Command::new(shell)
+        Command::new(path)
     }
 }
 
 /// Nobody sits at this terminal: nothing is to be paged, coloured or asked.
-fn environment(process: &mut Command, sandbox: &Sandbox) {
+pub(super) fn environment(process: &mut Command, sandbox: &Sandbox) {
     for (name, value) in [
         ("TERM", "dumb"),
         ("NO_COLOR", "1"),
@@ -214,7 +222,7 @@ fn collect(mut pipe: PipeReader, output: Arc<Mutex<Option<Output>>>) -> oneshot:
 }
 
 /// Runs `work` on a thread of its own. Not on tokio's pool, which a runtime waits for when it shuts down.
-fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+pub(super) fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();
     // Where no thread can be had the sender is dropped, and the receiver learns of it.
     let _ = std::thread::Builder::new().name("command".into()).spawn(move || sender.send(work()));

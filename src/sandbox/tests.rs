@@ -186,7 +186,27 @@ async fn nothing_outlives_a_killed_supervisor() {
     assert!(!runs(&fixture.work.join("pid")));
 }
 
-#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_service_answers_and_ends_with_its_lease() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let fixture = fixture();
+    let script =
+        "read word; echo $$ > ../scratch/pid; echo x > new; echo got $word; trap '' TERM; while :; do sleep 1; done";
+    let sandbox = fixture.sandbox.reading(&fixture.work);
+    let (program, args) = (Path::new("/bin/sh"), ["-c", script]);
+    let spec = ServiceSpec { program, args: &args, dir: &fixture.work, sandbox: &sandbox };
+    let mut service = start_service(spec).await.unwrap();
+    service.input.write_all(b"it\n").await.unwrap();
+    let mut answer = [0; 7];
+    service.output.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"got it\n");
+    assert_eq!(fixture.work.join("new").exists(), !ability().files.enforced, "it only looks at its folder");
+    let pid = fixture.work.join("../scratch/pid");
+    assert!(runs(&pid));
+    drop(service);
+    wait_until(|| !runs(&pid)).await;
+}
+
 async fn wait_until(mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {
         if holds() {
