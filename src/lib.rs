@@ -8,6 +8,7 @@ pub mod code;
 pub mod config;
 pub mod dialect;
 pub mod engine;
+pub mod lsp;
 pub mod model;
 pub mod permission;
 pub mod sandbox;

@@ -1,0 +1,5 @@
+//! Language servers: one that these tests play (`server.py`), as a real process, and those that are installed here.
+
+mod real;
+mod servers;
+mod stage;
