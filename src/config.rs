@@ -12,7 +12,7 @@ use crate::dialect::Thinking;
 use crate::permission::Mode;
 
 /// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
-const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template", "adapter"];
+const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template", "adapter", "language-servers"];
 /// What environment variables for settings begin with: `MORU_MODEL`, `MORU_COMMAND_TIMEOUT`, …
 const PREFIX: &str = "MORU_";
 
@@ -135,6 +135,9 @@ pub struct Config {
     pub command_timeout: u64,
     /// Commands may use the network. Not from the folder's file.
     pub network: bool,
+    /// Which language servers say what is wrong after an edit: `safe`, `all`, `none`, or names separated by commas. Not from
+    /// the folder's file.
+    pub language_servers: String,
     /// Where the check comes from; no key of its own.
     #[serde(skip)]
     pub trust_check: bool,
@@ -200,6 +203,7 @@ impl Default for Config {
             max_steps: 0,
             command_timeout: 60,
             network: false,
+            language_servers: "safe".into(),
             trust_check: false,
             offline: false,
         }
@@ -317,7 +321,13 @@ mod tests {
 
     #[test]
     fn a_folder_names_no_server_and_a_key_is_shown_nowhere() {
-        for line in ["engine = \"http://evil\"", "api-key = \"x\"", "template = \"/etc/passwd\"", "adapter = \"x\""] {
+        for line in [
+            "language-servers = \"all\"",
+            "engine = \"http://evil\"",
+            "api-key = \"x\"",
+            "template = \"/etc/passwd\"",
+            "adapter = \"x\"",
+        ] {
             assert!(matches!(load("", line, &[]), Err(ConfigError::NotYours { .. })), "{line}");
         }
         let config = load("engine = \"localhost:1\"\napi = \"chat\"", "", &[("MORU_API_KEY", "sk-1")]).unwrap();

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::ServerOptions;
 use crate::config::{Config, Dirs};
 use crate::engine::remote::{Can, Finding};
+use crate::lsp::Installed;
 use crate::model::device::{self, Device, Machine};
 use crate::model::{self, ModelError, ResolvedModel, fit, hash};
 
@@ -43,6 +44,8 @@ pub struct SpeedTest {
 pub struct Probes<'a> {
     /// What holds commands of the model back here; an error says why nothing does, and what to do.
     pub sandbox: Result<String, String>,
+    /// The language servers that are installed; an error says what is wrong with the settings.
+    pub servers: Result<Vec<Installed>, String>,
     /// Loads the configured model and runs it for some three seconds.
     pub speed: Box<dyn FnOnce() -> Result<SpeedTest, String> + 'a>,
 }
@@ -96,6 +99,7 @@ pub fn run(args: &Args, config: &Config, dirs: &Dirs, probes: Probes) -> io::Res
     report.add(memory(&machine))?;
     report.add(folders(dirs))?;
     report.add(sandbox(probes.sandbox))?;
+    report.add(servers(probes.servers))?;
     let resolved = model::resolve(&config.model, dirs);
     report.add(model_file(&config.model, &resolved))?;
     if let Ok(resolved) = &resolved {
@@ -112,11 +116,12 @@ pub fn run(args: &Args, config: &Config, dirs: &Dirs, probes: Probes) -> io::Res
 ///
 /// # Errors
 /// The report cannot be written.
-pub fn run_server(args: &Args, dirs: &Dirs, ability: Result<String, String>, findings: &[Finding]) -> io::Result<bool> {
+pub fn run_server(args: &Args, dirs: &Dirs, probes: Probes, findings: &[Finding]) -> io::Result<bool> {
     let mut report = Report { json: args.json, checks: Vec::new() };
     report.add(version())?;
     report.add(folders(dirs))?;
-    report.add(sandbox(ability))?;
+    report.add(sandbox(probes.sandbox))?;
+    report.add(servers(probes.servers))?;
     for finding in findings {
         report.add(of_server(finding))?;
     }
@@ -260,6 +265,20 @@ fn sandbox(ability: Result<String, String>) -> Check {
             "commands of the model are not held back here: read them before you allow them",
         ),
     }
+}
+
+fn servers(installed: Result<Vec<Installed>, String>) -> Check {
+    const WHAT: &str = "code servers";
+    let installed = match installed {
+        Ok(installed) => installed,
+        Err(reason) => return fault(Status::Bad, WHAT, reason, "correct it in your config.toml or environment"),
+    };
+    let describe = |one: &Installed| match one.refused {
+        None => format!("{} for {}", one.server.name, one.server.languages()),
+        Some(reason) => format!("{} is not used: {reason}", one.server.name),
+    };
+    let found: Vec<String> = installed.iter().map(describe).collect();
+    good(WHAT, if found.is_empty() { "no language server is installed".to_owned() } else { found.join("; ") })
 }
 
 fn model_file(value: &str, resolved: &Result<ResolvedModel, ModelError>) -> Check {

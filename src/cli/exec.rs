@@ -10,6 +10,7 @@ use super::{Error, SessionOptions};
 use crate::config::{Dirs, Effort};
 use crate::permission::{Decision, Mode, Permission};
 use crate::session::{Change, Event, Handle, Input, Outcome};
+use crate::tool::Detail;
 use crate::tui::text::visible;
 
 /// Exit code after an interruption: 128 + SIGINT, as shells have it.
@@ -218,6 +219,11 @@ fn print_text(event: &Event, diffs: bool) -> std::io::Result<()> {
     match event {
         Event::CallProposed { call, summary } if summary.starts_with(&call.name) => tell(&format!("· {summary}")),
         Event::CallProposed { call, summary } => tell(&format!("· {} {summary}", call.name)),
+        Event::CallFinished { detail: Detail::Change { errors, diagnostics, .. }, output, .. }
+            if errors + diagnostics > 0 =>
+        {
+            output.lines().skip(1).for_each(|line| tell(&format!("  {line}")));
+        }
         Event::CallFinished { ok: false, output, .. } => tell(&format!("  failed: {}", first_line(output))),
         Event::Edited { diff, .. } if diffs => return write_out(diff),
         Event::Edited { change: Change::Undo, .. } => tell("  taken back"),

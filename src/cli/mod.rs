@@ -265,13 +265,16 @@ fn diagnose(args: &WithModel<doctor::Args>, dirs: &Dirs, offline: bool) -> Resul
         return doctor::plan::run(model, &args.own, &config, dirs).map(|()| ExitCode::SUCCESS);
     }
     serve(&mut config, &args.own.server, offline);
+    let probes = doctor::Probes {
+        sandbox: setup::sandbox_ability(),
+        servers: setup::language_servers(&config, &folder).map_err(|error| error.to_string()),
+        speed: Box::new(|| setup::speed(&config, dirs)),
+    };
     let works = if config.engine.is_some() {
         let findings = || setup::runtime()?.block_on(setup::probe(&config));
-        doctor::run_server(&args.own, dirs, setup::sandbox_ability(), &findings()?)
+        doctor::run_server(&args.own, dirs, probes, &findings()?)
     } else {
         crate::engine::local::LocalEngine::prepare()?;
-        let probes =
-            doctor::Probes { sandbox: setup::sandbox_ability(), speed: Box::new(|| setup::speed(&config, dirs)) };
         doctor::run(&args.own, &config, dirs, probes)
     };
     let works = works.map_err(|e| Error::Other(format!("the report cannot be written: {e}")))?;

@@ -1,7 +1,7 @@
 //! Puts a session together from settings: workspace, model, profile, log.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use crate::dialect::{Message, Role};
 use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
 use crate::engine::remote::{self, RemoteEngine};
 use crate::engine::{Engine, EngineError, ModelInfo, Sampling};
+use crate::lsp::{self, Installed, Rules, Servers, UnknownServer};
 use crate::model::catalog::SamplingDefaults;
 use crate::model::device::{self, Machine};
 use crate::model::{self, fit};
-use crate::permission::Policy;
+use crate::permission::{Mode, Policy};
 use crate::sandbox::{self, Places, Sandbox};
 use crate::session::profile::Workflow;
 use crate::session::{Event, Log, Profile, Session, Settings, log, prompt, selftest};
@@ -42,7 +43,7 @@ pub fn index(common: &Common, dirs: &Dirs) -> Result<(Workspace, Index), Error> 
     Ok((workspace, index))
 }
 
-fn open(folder: &std::path::Path, dirs: &Dirs, dry_run: bool) -> Result<Workspace, Error> {
+fn open(folder: &Path, dirs: &Dirs, dry_run: bool) -> Result<Workspace, Error> {
     Ok(Workspace::open(folder, WorkspaceOptions { state: dirs.state.clone(), dry_run })?)
 }
 
@@ -228,16 +229,19 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let profile = profile(engine.info());
     let places = Places::new(|name| std::env::var_os(name), &[&dirs.state, &dirs.config, &dirs.cache]);
     let sandbox = Sandbox::new(workspace.root(), &places, config.network && !config.offline);
+    // A dry run writes nothing, and what a server writes is not in Moru's hands.
+    let servers = if begin.dry_run { Vec::new() } else { language_servers(config, workspace.root())? };
+    let servers = Servers::new(workspace.root(), &sandbox, &servers);
     let mut transcript = vec![Message::new(Role::System, prompt::system(&workspace, &*engine))];
     transcript.extend(log::transcript(&past));
     let turns = past.iter().filter(|event| matches!(event, Event::TurnStarted { .. })).count();
-    let index = Arc::new(CodeIndex::new(tool::index_file(&dirs.cache, &workspace)));
+    let index = CodeIndex::new(tool::index_file(&dirs.cache, &workspace));
     let mut session = Session {
         engine,
         workspace,
         tools: Registry::new(tool::builtin()),
         profile: profile.clone(),
-        settings: settings(config, &profile, begin, Arc::new(sandbox), index),
+        settings: settings(config, &profile, begin, (sandbox, index, servers)),
         policy: Policy::new(config.mode),
         transcript,
         log,
@@ -261,8 +265,7 @@ fn settings(
     config: &Config,
     profile: &Profile,
     begin: &Begin,
-    sandbox: Arc<Sandbox>,
-    index: Arc<CodeIndex>,
+    (sandbox, index, servers): (Sandbox, CodeIndex, Servers),
 ) -> Settings {
     Settings {
         interactive: begin.interactive,
@@ -272,8 +275,9 @@ fn settings(
         budget: Duration::from_secs(config.budget.unwrap_or(config.effort.budget())),
         max_steps: if config.max_steps == 0 { profile.max_steps } else { config.max_steps },
         command_timeout: Duration::from_secs(config.command_timeout),
-        sandbox,
-        index,
+        sandbox: Arc::new(sandbox),
+        index: Arc::new(index),
+        servers: Arc::new(servers),
     }
 }
 
@@ -292,6 +296,20 @@ pub fn sandbox_ability() -> Result<String, String> {
     let guards = [&ability.files, &ability.network, &ability.processes];
     let sentences = guards.map(|guard| guard.sentence.as_str()).join(" ");
     if guards.iter().all(|guard| guard.enforced) { Ok(sentences) } else { Err(sentences) }
+}
+
+/// The language servers that are installed, and which of them the settings allow in the folder `root`.
+pub fn language_servers(config: &Config, root: &Path) -> Result<Vec<Installed>, Error> {
+    let allowed =
+        config.language_servers.parse().map_err(|unknown: UnknownServer| Error::Other(unknown.to_string()))?;
+    let ability = sandbox::ability();
+    let rules = Rules {
+        allowed: &allowed,
+        root,
+        confined: ability.files.enforced && ability.network.enforced,
+        trusted: config.mode == Mode::Yes,
+    };
+    Ok(lsp::installed(&std::env::var_os("PATH").unwrap_or_default(), &rules))
 }
 
 /// A short speed test of the configured model.

@@ -36,6 +36,7 @@ pub(super) fn context(session: &Session, cancel: &CancellationToken) -> Context 
         command_timeout: session.settings.command_timeout,
         sandbox: session.settings.sandbox.clone(),
         index: session.settings.index.clone(),
+        servers: session.settings.servers.clone(),
         output_limit: session.engine.info().context * OUTPUT_SHARE / 100 * BYTES_PER_TOKEN,
     }
 }

@@ -157,7 +157,7 @@ pub(super) async fn drive(
             Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
         }
     }
-    session.engine.close().await;
+    tokio::join!(session.engine.close(), session.settings.servers.close());
 }
 
 fn report(

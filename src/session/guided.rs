@@ -77,6 +77,7 @@ impl Turn<'_> {
         if let Some(outcome) = self.look().await? {
             return Ok(Some(outcome));
         }
+        self.show_servers();
         // The form of the change goes by the size of the files: what fits comes out better when it is written as a whole.
         let whole = self.open_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
         let path = if whole { self.which_file().await? } else { None };

@@ -35,6 +35,7 @@ use tokio::sync::mpsc;
 
 use crate::dialect::{Message, ToolSpec};
 use crate::engine::Engine;
+use crate::lsp::Servers;
 use crate::permission::{Decision, Mode, Policy};
 use crate::sandbox::Sandbox;
 use crate::tool::{CodeIndex, Registry};
@@ -107,6 +108,8 @@ pub struct Settings {
     pub sandbox: Arc<Sandbox>,
     /// The index of the workspace.
     pub index: Arc<CodeIndex>,
+    /// The language servers that may be asked.
+    pub servers: Arc<Servers>,
 }
 
 /// What a session is made of.

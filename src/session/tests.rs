@@ -58,6 +58,7 @@ fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
             command_timeout: Duration::from_secs(20),
             sandbox: Arc::new(Sandbox::off()),
             index: Arc::default(),
+            servers: Arc::default(),
         },
         profile,
         policy: Policy::new(Mode::Yes),

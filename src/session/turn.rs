@@ -235,6 +235,7 @@ impl Turn<'_> {
         if named && !self.check_before().await? {
             return Ok(Outcome::Interrupted);
         }
+        self.show_servers();
         self.free().await
     }
 
@@ -374,6 +375,15 @@ impl Turn<'_> {
         self.session.workspace.resolve(path).is_ok_and(|path| self.holds(&path, content))
     }
 
+    /// Has the language servers of the files before the model look at them, so that they know what was wrong before a change.
+    pub(super) fn show_servers(&self) {
+        for path in self.record.seen() {
+            if let Ok(file) = self.session.workspace.read(path) {
+                self.session.settings.servers.open(path.as_str(), &file.text);
+            }
+        }
+    }
+
     fn not_called(&mut self, call: &Call, act: Act) -> Act {
         self.say(Message::tool(call, "not done: the call before it was not"));
         act
@@ -393,6 +403,7 @@ impl Turn<'_> {
             && let Ok(path) = self.session.workspace.resolve(path)
         {
             self.record.saw(path);
+            self.show_servers();
         }
         let repeat = self.record.call(call, &ended.output);
         let mut output = ended.output;

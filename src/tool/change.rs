@@ -1,4 +1,5 @@
-//! The frame of the tools that change a file: the change is planned for the question, made, and looked at for syntax errors.
+//! The frame of the tools that change a file: the change is planned for the question, made, and looked at for syntax errors, then
+//! by the file's language server.
 
 use std::path::Path;
 
@@ -7,11 +8,14 @@ use serde::de::DeserializeOwned;
 
 use super::{Args, Context, Detail, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
 use crate::code::syntax::{self, SyntaxError};
+use crate::lsp::Findings;
 use crate::permission::{Class, Permission};
 use crate::workspace::{Applied, Edit, Patch, RelPath};
 
 /// Errors that are shown; further ones mostly follow from these.
 const ERRORS_SHOWN: usize = 3;
+/// The same of those that a language server finds, which take one line each.
+const DIAGNOSTICS_SHOWN: usize = 5;
 
 /// The file, and what is to be done to it.
 pub(super) type Meant = Result<(RelPath, Edit), ToolError>;
@@ -47,27 +51,63 @@ impl<A: DeserializeOwned + Send + 'static> Tool for Change<A> {
     ) -> BoxFuture<'a, Result<Observation, ToolError>> {
         Box::pin(async move {
             let arguments: A = args::parse(&self.manifest, args)?;
-            let (verb, done, mean, cx) = (self.manifest.name.clone(), self.done, self.mean, cx.clone());
-            blocking(move || {
-                let (path, edit) = mean(arguments, &cx)?;
-                let patch = patch.map_or_else(|| cx.workspace.plan(&edit), Ok)?;
-                make(&verb, done, &path, patch, &cx)
-            })
-            .await
+            let (verb, mean, context) = (self.manifest.name.clone(), self.mean, cx.clone());
+            let made = blocking(move || {
+                let (path, edit) = mean(arguments, &context)?;
+                let patch = patch.map_or_else(|| context.workspace.plan(&edit), Ok)?;
+                make(&verb, path, patch, &context)
+            });
+            Ok(observe(self.done, made.await?, cx).await)
         })
     }
 }
 
-/// Makes the change. `done` begins the sentence for the model (`Edited`).
-fn make(verb: &str, done: &str, path: &RelPath, patch: Patch, cx: &Context) -> Result<Observation, ToolError> {
-    let before = cx.workspace.read(path).ok().map(|file| file.text);
+/// A change that was made.
+struct Made {
+    path: RelPath,
+    applied: Applied,
+    /// The file's text; `None` where there was none.
+    before: Option<String>,
+    after: String,
+    errors: Vec<SyntaxError>,
+}
+
+fn make(verb: &str, path: RelPath, patch: Patch, cx: &Context) -> Result<Made, ToolError> {
+    let before = cx.workspace.read(&path).ok().map(|file| file.text);
     let applied = cx.workspace.apply(patch, &format!("{verb} {}", path.as_str()))?;
-    let after = cx.workspace.read(path).map(|file| file.text).unwrap_or_default();
-    let (added, removed) = lines_changed(&applied.diff);
+    let after = cx.workspace.read(&path).map(|file| file.text).unwrap_or_default();
     let errors = syntax::new_errors(Path::new(path.as_str()), before.as_deref(), &after);
-    let detail = Detail::Change { added, removed, errors: errors.len() };
-    let text = report(done, path, &applied, (added, removed), &errors);
-    Ok(Observation { text, detail, applied: Some(applied) })
+    Ok(Made { path, applied, before, after, errors })
+}
+
+/// What came of a change. `done` begins the sentence for the model (`Edited`).
+async fn observe(done: &str, made: Made, cx: &Context) -> Observation {
+    let Made { path, applied, before, after, errors } = made;
+    // What a language server says of a text that is no program follows from that.
+    let asked = errors.is_empty();
+    let found =
+        if asked { cx.servers.changed(path.as_str(), before.as_deref(), &after, &cx.cancel).await } else { None };
+    let (added, removed) = lines_changed(&applied.diff);
+    let diagnostics = found.as_ref().map_or(0, |found| found.errors.len());
+    let mut text = report(done, &path, &applied, (added, removed), &errors);
+    if let Some(found) = found {
+        text.push_str(&describe(&path, &found));
+    }
+    let detail = Detail::Change { added, removed, errors: errors.len(), diagnostics };
+    Observation { text, detail, applied: Some(applied) }
+}
+
+/// What a language server found.
+fn describe(path: &RelPath, found: &Findings) -> String {
+    let mut text = format!("\nThis brought in an error that {} finds. Fix it:", found.server);
+    for error in found.errors.iter().take(DIAGNOSTICS_SHOWN) {
+        text.push_str(&format!("\n{}:{}: {}", path.as_str(), error.line, error.message));
+    }
+    let more = found.errors.len().saturating_sub(DIAGNOSTICS_SHOWN);
+    if more > 0 {
+        text.push_str(&format!("\n… and {more} more"));
+    }
+    text
 }
 
 fn report(

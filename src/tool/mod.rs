@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::lsp::Servers;
 use crate::permission::Permission;
 use crate::sandbox::Sandbox;
 use crate::workspace::{Applied, Patch, Workspace};
@@ -47,6 +48,8 @@ pub struct Context {
     pub sandbox: Arc<Sandbox>,
     /// The workspace's index.
     pub index: Arc<CodeIndex>,
+    /// They say what is wrong with a file that was changed.
+    pub servers: Arc<Servers>,
     /// Bound of an observation's text, in bytes: a share of the model's context.
     pub output_limit: usize,
 }
@@ -103,8 +106,14 @@ pub enum Detail {
     None,
     /// A number of things found or read, with their unit (`lines`, `files`, `matches`).
     Count { count: usize, unit: String },
-    /// Lines that an edit added and removed, and syntax errors that it brought in.
-    Change { added: usize, removed: usize, errors: usize },
+    /// Lines that an edit added and removed, syntax errors that it brought in, and other errors that a language server found.
+    Change {
+        added: usize,
+        removed: usize,
+        errors: usize,
+        #[serde(default)]
+        diagnostics: usize,
+    },
     /// A command's end. `code` is `None` where it was ended by a signal or its time limit.
     Exit { code: Option<i32>, timed_out: bool, seconds: f64 },
 }

@@ -35,6 +35,7 @@ fn open(files: &[(&str, &str)], dry_run: bool) -> Fixture {
         command_timeout: Duration::from_secs(60),
         sandbox: Arc::new(Sandbox::off()),
         index: Arc::default(),
+        servers: Arc::default(),
         output_limit: 4000,
     };
     Fixture { folder, _state: state, cx }

@@ -2,4 +2,5 @@
 
 mod real;
 mod servers;
+mod session;
 mod stage;

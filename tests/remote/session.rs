@@ -63,6 +63,7 @@ async fn the_session_says_so_and_goes_on() {
             command_timeout: Duration::from_secs(20),
             sandbox: Arc::new(Sandbox::off()),
             index: Arc::default(),
+            servers: Arc::default(),
         },
         policy: Policy::new(Mode::Yes),
         transcript: vec![Message::new(Role::System, "system")],
