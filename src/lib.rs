@@ -8,6 +8,7 @@ pub mod code;
 pub mod config;
 pub mod dialect;
 pub mod engine;
+pub mod filesystem;
 pub mod lsp;
 pub mod model;
 pub mod permission;

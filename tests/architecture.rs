@@ -30,8 +30,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["config"]),
     ("sandbox", &[]),
     ("dialect", &[]),
-    ("workspace", &[]),
-    ("code", &[]),
+    ("workspace", &["filesystem"]),
+    ("code", &["filesystem"]),
+    ("filesystem", &[]),
     ("permission", &[]),
     ("config", &["dialect", "permission"]),
 ];

@@ -9,8 +9,8 @@
 //! mapped; what has become mostly replaced records is written anew beside it and renamed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::history::History;
+use crate::filesystem::is_local;
 
 /// The last byte counts up with every change to what is stored or how it is extracted.
 const MAGIC: &[u8; 8] = b"moruidx\x02";
@@ -70,7 +71,7 @@ impl Store {
 
     /// Everything that it holds; nothing where it is of no use.
     pub fn load(&mut self) -> Content {
-        self.read().unwrap_or_default()
+        self.read(0).unwrap_or_default()
     }
 
     /// Writes the entries of `paths` as they are in `files`, or that they are gone, and the history where it `moved`. A failure
@@ -94,32 +95,33 @@ impl Store {
     fn add(&mut self, records: &[u8], files: &Files, history: &History, read_back: bool) -> io::Result<Files> {
         let mut file = self.lock()?;
         let meta = file.metadata()?;
-        if self.whole != Some((meta.ino(), meta.len())) {
-            self.read()?;
+        match self.whole {
+            Some((number, end)) if number == meta.ino() && end == meta.len() => {}
+            // Another process has appended something.
+            Some((number, end)) if number == meta.ino() && end < meta.len() => drop(self.read(end)?),
+            _ => drop(self.read(0)?),
         }
         let live: u64 = files.iter().map(|(path, entry)| (HEAD + path.len() + entry.stored_len()) as u64).sum();
         let longer = meta.len() + records.len() as u64;
         if self.whole != Some((meta.ino(), meta.len())) || longer > 2 * live + SLACK {
             self.rewrite(files, history)?;
-            return if read_back { Ok(self.read()?.files) } else { Ok(Files::new()) };
+            return if read_back { Ok(self.read(0)?.files) } else { Ok(Files::new()) };
         }
-        file.seek(SeekFrom::End(0))?;
         file.write_all(records)?;
         self.whole = Some((meta.ino(), longer));
         if !read_back {
             return Ok(Files::new());
         }
-        let begin = usize::try_from(meta.len()).unwrap_or(usize::MAX);
-        Ok(read_records(&map(&File::open(&self.path)?)?, begin).files)
+        Ok(self.read(meta.len())?.files)
     }
 
-    /// Reads all, and notes whether it is whole.
-    fn read(&mut self) -> io::Result<Content> {
-        let file = File::open(&self.path)?;
-        let bytes = map(&file)?;
-        let content = if bytes.starts_with(MAGIC) { read_records(&bytes, MAGIC.len()) } else { Content::default() };
-        self.whole =
-            (content.end > 0 && content.end == bytes.len()).then_some((file.metadata()?.ino(), content.end as u64));
+    /// Reads what follows the first `known` bytes, and notes whether the file ends with a whole record.
+    fn read(&mut self, known: u64) -> io::Result<Content> {
+        let (bytes, meta) = map(&self.path)?;
+        let begin = usize::try_from(known).unwrap_or(usize::MAX).max(MAGIC.len());
+        let content = if bytes.starts_with(MAGIC) { read_records(&bytes, begin) } else { Content::default() };
+        let is_whole = bytes.starts_with(MAGIC) && content.end == bytes.len();
+        self.whole = is_whole.then_some((meta.ino(), content.end as u64));
         Ok(content)
     }
 
@@ -170,14 +172,18 @@ impl Store {
 }
 
 /// The bytes of a file, read when they are looked at. A lock on the file would last as long as they do.
-fn map(file: &File) -> io::Result<Bytes> {
-    if file.metadata()?.len() == 0 {
-        return Ok(Bytes::new());
+fn map(path: &Path) -> io::Result<(Bytes, Metadata)> {
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    if meta.len() == 0 || !is_local(path) {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        return Ok((bytes.into(), meta));
     }
     // SAFETY: Moru only ever appends to such a file or puts another in its place, so that what is mapped stays as it is. That
     // nobody else cuts a file in Moru's cache while Moru runs is what every program that maps its files relies on.
-    let map = unsafe { Mmap::map(file)? };
-    Ok(Bytes::from_owner(map))
+    let map = unsafe { Mmap::map(&file)? };
+    Ok((Bytes::from_owner(map), meta))
 }
 
 /// The records from `begin` on, up to the first that is not whole.

@@ -52,11 +52,16 @@ impl Kept {
     fn refresh(&mut self, workspace: &Workspace) {
         let Some(watch) = &self.watch else { return refresh(&mut self.index, workspace) };
         let changes = watch.changes();
-        let here = |path: &RelPath| workspace.root().join(path.as_str()).symlink_metadata().is_ok();
+        let is_file = |path: &RelPath| {
+            let meta = workspace.root().join(path.as_str()).symlink_metadata();
+            meta.is_ok_and(|meta| meta.is_file())
+        };
         if let Changes::Files(paths) = &changes {
             let (known, others): (Vec<_>, Vec<_>) = paths.iter().partition(|path| self.index.knows(path.as_str()));
+            let (here, gone): (Vec<_>, Vec<_>) = others.into_iter().partition(|path| is_file(path));
             // A new one may be ignored, which only a walk can tell.
-            if others.into_iter().all(|path| self.ignored.contains(path) || !here(path)) {
+            if here.into_iter().all(|path| self.ignored.contains(path)) {
+                self.ignored.retain(|path| !gone.contains(&path));
                 self.index.look_at(&known);
                 return;
             }
@@ -65,7 +70,10 @@ impl Kept {
         self.index.refresh(&listing.files);
         match changes {
             Changes::Files(paths) => {
-                self.ignored.extend(paths.into_iter().filter(|path| !self.index.knows(path.as_str())))
+                let passed = |path: &RelPath| is_file(path) && !self.index.knows(path.as_str());
+                let (passed, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(passed);
+                self.ignored.retain(|path| !others.contains(path));
+                self.ignored.extend(passed);
             }
             Changes::Anything => self.ignored.clear(),
         }

@@ -33,7 +33,7 @@ fn builder(root: &Path) -> WalkBuilder {
 pub struct Listing {
     /// Files that are not ignored, sorted.
     pub files: Vec<RelPath>,
-    /// The folders that were looked into, the workspace itself among them, in no order.
+    /// The folders that were looked into, the workspace itself among them, in no order; none where there are too many files.
     pub folders: Vec<PathBuf>,
 }
 

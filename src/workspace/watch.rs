@@ -8,13 +8,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tempfile::TempDir;
 
 use super::RelPath;
+use crate::filesystem::is_local;
 
 /// Folders that are watched at most; the kernel keeps about a kilobyte for each.
 const FOLDERS: usize = 20_000;
@@ -42,6 +43,7 @@ pub struct Watch {
     seen: Arc<Seen>,
     /// Where marks are left; watched too.
     marks: TempDir,
+    rules: Mutex<Rules>,
 }
 
 #[derive(Debug, Default)]
@@ -64,25 +66,26 @@ struct State {
 impl Watch {
     /// Begins to watch; no folder yet. `None` where that is not possible.
     pub fn new(root: &Path) -> Option<Self> {
-        if !cfg!(target_os = "linux") || is_remote(root) {
+        if !cfg!(target_os = "linux") || !is_local(root) {
             return None;
         }
-        let marks = tempfile::tempdir().ok()?;
+        let marks = tempfile::Builder::new().prefix("moru-watch-").tempdir().ok()?;
         let seen = Arc::new(Seen::default());
         let (own, place) = (seen.clone(), marks.path().to_owned());
         let watcher = notify::recommended_watcher(move |event| own.take(event, &place));
         let mut watcher = watcher.inspect_err(|error| tracing::debug!(%error, "the workspace is not watched")).ok()?;
         watcher.watch(marks.path(), RecursiveMode::NonRecursive).ok()?;
         seen.lock().anything = true;
-        Some(Self { root: root.to_owned(), watcher: Mutex::new(watcher), seen, marks })
+        let rules = Mutex::new(Rules::around(root));
+        Some(Self { root: root.to_owned(), watcher: Mutex::new(watcher), seen, marks, rules })
     }
 
     /// What has changed since the last question, all that this process knows to be on the disk included.
     pub fn changes(&self) -> Changes {
-        if !self.catch_up() {
-            return Changes::Anything;
-        }
+        let caught_up = self.catch_up();
+        let same_rules = !self.rules.lock().unwrap_or_else(PoisonError::into_inner).have_changed();
         let mut state = self.seen.lock();
+        state.anything |= !(caught_up && same_rules);
         let changed = std::mem::take(&mut state.changed);
         if std::mem::take(&mut state.anything) {
             return Changes::Anything;
@@ -92,18 +95,20 @@ impl Watch {
 
     /// Watches these folders and no others: those in which a walk that began after [`Self::changes`] found the files. What was
     /// not watched before may have changed in between, so that the next answer is [`Changes::Anything`] then. `false` where
-    /// they cannot all be watched.
+    /// they cannot all be watched, or are not all there are.
     pub fn follow(&self, folders: &[PathBuf]) -> bool {
-        if folders.len() > FOLDERS {
+        if folders.len() > FOLDERS || !folders.contains(&self.root) {
             return false;
         }
-        let wanted: HashSet<&PathBuf> = folders.iter().collect();
+        let wanted: HashSet<&Path> =
+            folders.iter().map(PathBuf::as_path).filter(|at| *at != self.marks.path()).collect();
         let (new, old) = {
             let mut state = self.seen.lock();
-            let old: Vec<PathBuf> = state.folders.iter().filter(|folder| !wanted.contains(folder)).cloned().collect();
-            let new: Vec<&PathBuf> = folders.iter().filter(|folder| !state.folders.contains(*folder)).collect();
-            state.folders.retain(|folder| wanted.contains(folder));
-            state.folders.extend(new.iter().copied().cloned());
+            let old: Vec<PathBuf> = state.folders.iter().filter(|at| !wanted.contains(at.as_path())).cloned().collect();
+            let new: Vec<&Path> = wanted.into_iter().filter(|folder| !state.folders.contains(*folder)).collect();
+            old.iter().for_each(|folder| state.forget(folder));
+            // Before they are watched, so that what is said of them from then on finds them here.
+            state.folders.extend(new.iter().map(|folder| folder.to_path_buf()));
             state.anything |= !new.is_empty();
             (new, old)
         };
@@ -112,11 +117,17 @@ impl Watch {
             // It is gone, most often.
             let _ = watcher.unwatch(&folder);
         }
-        let watched = new.into_iter().try_for_each(|folder| match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Err(error) if folder.is_dir() => Err(error),
-            _ => Ok(()),
-        });
-        watched.inspect_err(|error| tracing::debug!(%error, "the workspace is not watched any more")).is_ok()
+        new.into_iter().all(|folder| self.watch(&mut watcher, folder))
+    }
+
+    /// Watches a folder; `false` where that fails though somebody could list it.
+    fn watch(&self, watcher: &mut RecommendedWatcher, folder: &Path) -> bool {
+        let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
+        let Err(error) = watched else { return is_local(folder) };
+        // It is gone again, or closed to this user.
+        self.seen.lock().forget(folder);
+        tracing::debug!(%error, folder = %folder.display(), "a folder is not watched");
+        fs::read_dir(folder).is_err()
     }
 
     /// Waits until all that happened before is seen.
@@ -135,6 +146,37 @@ impl Watch {
     }
 }
 
+impl State {
+    /// Folders below one that is gone are not watched any more either.
+    fn forget(&mut self, folder: &Path) {
+        self.folders.retain(|other| !other.starts_with(folder));
+    }
+}
+
+/// Files outside of the workspace that say which of its files are ignored, as they were last seen.
+#[derive(Debug)]
+struct Rules(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+
+impl Rules {
+    fn around(root: &Path) -> Self {
+        let above = root.ancestors().skip(1).flat_map(|folder| RULES.map(|name| folder.join(name)));
+        let repository = git2::Repository::discover(root).ok();
+        let own = repository.map(|repository| repository.commondir().join("info/exclude"));
+        let files = above.chain(own).chain(ignore::gitignore::gitconfig_excludes_path());
+        Self(files.map(|file| (file, None)).collect())
+    }
+
+    fn have_changed(&mut self) -> bool {
+        let stamp = |file: &Path| fs::metadata(file).and_then(|meta| Ok((meta.modified()?, meta.len()))).ok();
+        let changed = |(file, known): &mut (PathBuf, Option<_>)| {
+            let now = stamp(file);
+            std::mem::replace(known, now) != now
+        };
+        // All of them, so that each is known from now on.
+        self.0.iter_mut().map(changed).fold(false, |any, changed| any | changed)
+    }
+}
+
 impl Seen {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,11 +185,13 @@ impl Seen {
     /// Takes an event; `marks` is the folder of marks.
     fn take(&self, event: notify::Result<notify::Event>, marks: &Path) {
         let mut state = self.lock();
-        let Ok(event) = event else {
+        let event = event.ok().filter(|event| !event.need_rescan());
+        let Some(event) = event else {
+            // A folder may have gone and come back unseen, and is not watched any more then.
             state.anything = true;
+            state.folders.clear();
             return;
         };
-        state.anything |= event.need_rescan();
         if matches!(event.kind, EventKind::Access(_)) {
             return;
         }
@@ -159,7 +203,10 @@ impl Seen {
                 continue;
             }
             let gone = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
-            let known = if gone { state.folders.remove(&path) } else { state.folders.contains(&path) };
+            let known = state.folders.contains(&path);
+            if known && gone {
+                state.forget(&path);
+            }
             let folder = match event.kind {
                 EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder) => true,
                 EventKind::Modify(ModifyKind::Name(_)) => known || path.is_dir(),
@@ -172,18 +219,4 @@ impl Seen {
             }
         }
     }
-}
-
-/// Whether the files of a folder may change on another machine, of which this one hears nothing.
-#[cfg(target_os = "linux")]
-fn is_remote(folder: &Path) -> bool {
-    // NFS, SMB, CIFS, FUSE (virtiofs too), 9P, Ceph and AFS, as statfs(2) lists them.
-    const REMOTE: [u32; 7] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400, 0x5346_414f];
-    let kind = rustix::fs::statfs(folder).map(|stat| stat.f_type as u32);
-    kind.is_ok_and(|kind| REMOTE.contains(&kind))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_remote(_folder: &Path) -> bool {
-    true
 }
