@@ -14,6 +14,9 @@ use super::{Language, syntax};
 /// Characters of a signature or a doc line that are kept.
 const LONGEST: usize = 160;
 
+/// Parts of a page in other languages that are read; more of them are no program that somebody wrote.
+const EMBEDDED: usize = 100;
+
 /// Where the words of a file stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
@@ -102,7 +105,7 @@ fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, fa
     }
     let embedded = std::mem::take(&mut found.embedded);
     facts.add_definitions(found.definitions(text, &leaves.comment_rows));
-    for (language, part) in embedded.into_values() {
+    for (language, part) in embedded.into_values().take(EMBEDDED) {
         if let Some(tree) = syntax::parse_part(language, text, Some(part)) {
             read_tree(language, &tree, text, words, facts);
         }
@@ -182,6 +185,9 @@ impl<'t> Captured<'t> {
 
     /// The items as definitions, each with what it stands in.
     fn definitions(self, text: &str, comment_rows: &HashSet<usize>) -> Vec<Definition> {
+        if self.items.is_empty() {
+            return Vec::new();
+        }
         let lines: Vec<&str> = text.lines().collect();
         let mut definitions: Vec<Definition> = Vec::with_capacity(self.items.len());
         // What is open at the present item: its end, its name, its kind, its index as a definition.
