@@ -227,6 +227,10 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let (engine, warnings) = any_engine(config, dirs).await?;
     notices.extend(warnings);
     let profile = profile(engine.info());
+    // What is not there when the sandbox is made cannot be kept from whoever runs in it.
+    for folder in [&dirs.state, &dirs.cache] {
+        let _ = std::fs::create_dir_all(folder);
+    }
     let places = Places::new(|name| std::env::var_os(name), &[&dirs.state, &dirs.config, &dirs.cache]);
     let sandbox = Sandbox::new(workspace.root(), &places, config.network && !config.offline);
     // A dry run writes nothing, and what a server writes is not in Moru's hands.

@@ -21,8 +21,12 @@ const MOST: usize = 200;
 const KNOWN: usize = 64;
 /// Characters of an error's message.
 const MESSAGE: usize = 200;
-/// Changes in a row that a server which answered before may leave unanswered.
+/// Characters of a line that are kept with an error in it.
+const LINE: usize = 200;
+/// Changes in a row that a server which answered before may leave unanswered, where it would have had something to take back.
 const MISSES: u32 = 2;
+/// How often the time that a server is waited for is halved, one that says nothing of a file in which nothing is wrong.
+const HALVINGS: u32 = 3;
 
 /// An error that a server found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +58,8 @@ struct State {
     /// It was waited for once before it was ready.
     waited: bool,
     misses: u32,
+    /// Changes in a row of which it said nothing, and of which there may have been nothing to say.
+    silences: u32,
     /// Why it has ended.
     ended: Option<String>,
 }
@@ -128,6 +134,16 @@ impl Board {
         self.lock().documents.iter().map(|(path, document)| (path.clone(), document.version)).collect()
     }
 
+    /// All files with their texts, as the server was told of them last.
+    pub fn texts(&self) -> Vec<(PathBuf, String)> {
+        self.lock().documents.iter().map(|(path, document)| (path.clone(), document.text.clone())).collect()
+    }
+
+    /// Takes note that a file is gone.
+    pub fn close(&self, path: &Path) {
+        self.lock().documents.remove(path);
+    }
+
     /// Takes note of a file as it is; `false` where it is open already.
     pub fn open(&self, path: &Path, text: &str) -> bool {
         let mut state = self.lock();
@@ -187,7 +203,7 @@ impl Board {
     /// Waits at most `limit` for what the server says of a change, and returns what is new. `before` is the text before it.
     pub async fn answer(&self, path: &Path, change: Change, before: Option<&str>, limit: Duration) -> Vec<Diagnostic> {
         let mut events = self.events.subscribe();
-        let deadline = Instant::now() + if self.is_worth_waiting() { limit } else { Duration::ZERO };
+        let deadline = Instant::now() + self.patience(limit);
         loop {
             let now = Instant::now();
             let settled = match self.heard(path, change.version) {
@@ -206,11 +222,12 @@ impl Board {
         }
     }
 
-    /// A server that is still reading the folder is waited for once.
-    fn is_worth_waiting(&self) -> bool {
+    /// How long to wait: for a server that is still reading the folder once, and not at all while it reads it again.
+    fn patience(&self, limit: Duration) -> Duration {
         let mut state = self.lock();
         let waited = std::mem::replace(&mut state.waited, true);
-        state.ready || !waited
+        let worth = !(state.busy && state.ready) && (state.ready || !waited);
+        if worth { limit / 2_u32.pow(state.silences.min(HALVINGS)) } else { Duration::ZERO }
     }
 
     fn heard(&self, path: &Path, version: i32) -> Heard {
@@ -228,16 +245,18 @@ impl Board {
     /// What is new in the text of `change`. What comes later than this is new at the next change.
     fn settle(&self, path: &Path, change: &Change, before: Option<&str>) -> Vec<Diagnostic> {
         let mut state = self.lock();
-        let ready = state.ready;
+        let listens = state.ready && !state.busy;
         let Some(document) = state.documents.get_mut(path) else { return Vec::new() };
         let published = document.published.as_ref().map(|published| published.errors.clone());
         if let Some(errors) = published.as_ref().or(change.before.as_ref()) {
             document.remember(xxh3_64(document.text.as_bytes()), errors.clone());
         }
-        match (&published, ready) {
-            (Some(_), _) => state.misses = 0,
-            (None, true) => state.misses += 1,
-            (None, false) => {}
+        match &published {
+            Some(_) => (state.misses, state.silences) = (0, 0),
+            None if listens && change.before.as_ref().is_some_and(|errors| !errors.is_empty()) => state.misses += 1,
+            // Some servers send a list only where it is another than before.
+            None if listens => state.silences += 1,
+            None => {}
         }
         let errors = published.unwrap_or_default();
         match &change.before {
@@ -303,7 +322,7 @@ fn read(diagnostics: &[Value], text: &str, blind: &[&str]) -> Vec<Diagnostic> {
         .filter(is_error)
         .filter_map(|value| {
             let line = usize::try_from(value["range"]["start"]["line"].as_u64()?).ok()?;
-            let text = lines.get(line).map(|text| text.trim().to_owned()).unwrap_or_default();
+            let text = lines.get(line).map(|text| text.trim().chars().take(LINE).collect()).unwrap_or_default();
             Some(Diagnostic { line: line.saturating_add(1), message: one_line(value["message"].as_str()?), text })
         })
         .take(MOST)
@@ -334,8 +353,9 @@ fn without(errors: Vec<Diagnostic>, known: &[Diagnostic]) -> Vec<Diagnostic> {
 
 /// Where it is not known what was wrong before, only what stands in lines that were not there counts.
 fn in_new_lines(errors: Vec<Diagnostic>, before: &str) -> Vec<Diagnostic> {
-    let old: std::collections::HashSet<&str> = before.lines().map(str::trim).collect();
-    errors.into_iter().filter(|error| !old.contains(error.text.as_str())).collect()
+    let old: std::collections::HashSet<String> =
+        before.lines().map(|line| line.trim().chars().take(LINE).collect()).collect();
+    errors.into_iter().filter(|error| !old.contains(&error.text)).collect()
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
 //! One language server: its process, and the conversation with it.
 
+use std::fs;
 use std::future::ready;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_lsp::lsp_types::notification::{
-    DidChangeTextDocument, DidOpenTextDocument, DidSaveTextDocument, Exit, Initialized, Notification,
-    PublishDiagnostics,
+    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Exit, Initialized,
+    Notification, PublishDiagnostics,
 };
 use async_lsp::lsp_types::request::{Request, Shutdown};
 use async_lsp::lsp_types::{
-    DidChangeTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams, InitializedParams,
-    TextDocumentContentChangeEvent, TextDocumentIdentifier, TextDocumentItem, Url, VersionedTextDocumentIdentifier,
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams,
+    InitializedParams, TextDocumentContentChangeEvent, TextDocumentIdentifier, TextDocumentItem, Url,
+    VersionedTextDocumentIdentifier,
 };
 use async_lsp::router::Router;
 use async_lsp::{AnyRequest, Error, ErrorCode, MainLoop, ResponseError, ServerSocket};
@@ -43,10 +46,20 @@ pub(super) struct Client {
     task: JoinHandle<()>,
 }
 
+/// Says on the board that the server has ended, if nothing else has said why.
+struct EndsWith(Arc<Board>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.end("its conversation was broken off".into());
+    }
+}
+
 /// What a server is to be told.
 enum Order {
     Open { path: PathBuf, language: &'static str, text: String },
     Change { path: PathBuf, version: i32, text: String },
+    Close { path: PathBuf },
 }
 
 impl Client {
@@ -56,6 +69,8 @@ impl Client {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (program, root, sandbox, shared) = (program.to_owned(), root.to_owned(), sandbox.clone(), board.clone());
         let task = tokio::spawn(async move {
+            // Whatever ends the task, nobody is to wait for it any more.
+            let _end = EndsWith(shared.clone());
             let spec = ServiceSpec { program: &program, args: server.args, dir: &root, sandbox: &sandbox };
             let ended = match start_service(spec).await {
                 Ok(service) => converse(server, &root, service, &shared, inbox).await,
@@ -77,6 +92,25 @@ impl Client {
         }
     }
 
+    /// Tells of what commands, the user or an undo have changed in the files that it knows, but for the file at `except`.
+    fn catch_up(&self, except: &Path) {
+        for (path, told) in self.board.texts().into_iter().filter(|(path, _)| path != except) {
+            match fs::read_to_string(&path).map(|text| plain(&text)) {
+                Ok(text) if text == plain(&told) => {}
+                Ok(text) => {
+                    let version = self.board.change(&path, None, &text).version;
+                    self.order(Order::Change { path, version, text });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.board.close(&path);
+                    self.order(Order::Close { path });
+                }
+                // In another encoding, or closed: as it was told is as good as it gets.
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Tells of a change, and waits for what is new in the file.
     pub async fn changed(
         &self,
@@ -85,6 +119,7 @@ impl Client {
         before: Option<&str>,
         after: &str,
     ) -> Vec<Diagnostic> {
+        self.catch_up(&path);
         let change = self.board.change(&path, before, after);
         let text = after.to_owned();
         self.order(match change.version {
@@ -212,6 +247,11 @@ pub(super) fn json_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// A text with the line ends, and without the mark at its beginning, that files are shown to the model with.
+fn plain(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
+}
+
 fn uri(path: &Path) -> Option<Url> {
     Url::from_file_path(path).ok()
 }
@@ -276,6 +316,11 @@ impl Talk<'_> {
     /// Tells of a file's text, which is on the disk already.
     fn tell(&self, order: Order) -> Result<(), Error> {
         let (path, version) = match order {
+            Order::Close { path } => {
+                let Some(uri) = uri(&path) else { return Ok(()) };
+                let text_document = TextDocumentIdentifier { uri };
+                return self.socket.notify::<DidCloseTextDocument>(DidCloseTextDocumentParams { text_document });
+            }
             Order::Open { path, language, text } => {
                 let Some(uri) = uri(&path) else { return Ok(()) };
                 let text_document = TextDocumentItem { uri, language_id: language.to_owned(), version: 1, text };

@@ -71,6 +71,11 @@ impl Servers {
         Self { root: root.to_owned(), usable: usable.collect(), clients: Mutex::default() }
     }
 
+    /// Whether there is none that may run.
+    pub fn is_empty(&self) -> bool {
+        self.usable.is_empty()
+    }
+
     /// Tells a file's server of its text, so that what is wrong with it already is known when it changes. Does not wait.
     pub fn open(&self, path: &str, text: &str) {
         if let Some((client, language)) = self.client(path, text)

@@ -152,10 +152,19 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    /// Whether a program lies in the folder under work, or in the repository that this is a part of, under whatever name.
+    fn brings(&self, program: &Path) -> bool {
+        let repository = git2::Repository::discover(self.root).ok();
+        let work = repository.as_ref().and_then(git2::Repository::workdir).unwrap_or(self.root);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let places = [real(program), program.parent().map(real).unwrap_or_default()];
+        places.iter().any(|place| place.starts_with(real(work)) || place.starts_with(real(self.root)))
+    }
+
     /// Why a server may not run; `None` where it may.
     fn refuse(&self, server: &Server, program: &Path) -> Option<&'static str> {
         // One that the folder brings along is itself code of the folder.
-        let runs = server.reach == Reach::Runs || program.starts_with(self.root);
+        let runs = server.reach == Reach::Runs || self.brings(program);
         match self.allowed {
             Allowed::All => None,
             Allowed::Only(names) if names.contains(&server.name) => None,

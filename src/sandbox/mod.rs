@@ -60,11 +60,11 @@ impl Sandbox {
     }
 
     /// The same for a program that only looks at the folder `root`: it writes neither there nor to its git repository, unless
-    /// those lie in a temporary folder.
+    /// those lie in a temporary folder, and has no network.
     pub fn reading(&self, root: &Path) -> Self {
         let work = work(root);
         let writable = self.writable.iter().filter(|path| !work.contains(path)).cloned().collect();
-        Self { writable, ..self.clone() }
+        Self { writable, network: false, ..self.clone() }
     }
 
     /// Whether commands may open network sockets.

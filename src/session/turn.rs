@@ -377,9 +377,10 @@ impl Turn<'_> {
 
     /// Has the language servers of the files before the model look at them, so that they know what was wrong before a change.
     pub(super) fn show_servers(&self) {
-        for path in self.record.seen() {
+        let servers = &self.session.settings.servers;
+        for path in self.record.seen().iter().filter(|_| !servers.is_empty()) {
             if let Ok(file) = self.session.workspace.read(path) {
-                self.session.settings.servers.open(path.as_str(), &file.text);
+                servers.open(path.as_str(), &file.text);
             }
         }
     }

@@ -1,6 +1,9 @@
 """A language server for tests: each line with the word `wrong` is an error, each with `odd` a warning.
 
-Its first argument is how it behaves, beyond that: `push` sends what it finds, `pull` waits to be asked, `mute` never answers.
+So is one that says `use` of something that no file begins a line of with `def`.
+
+Its first argument is how it behaves, beyond that: `push` sends what it finds, `pull` waits to be asked, `mute` never answers,
+`spare` sends what it finds only where something is or was wrong, and not of which text.
 A text with `crash` ends it, one with `hang` stops it from answering for good. Its process id is in `server.pid` of its folder.
 """
 
@@ -33,16 +36,21 @@ def write(**message):
     sys.stdout.buffer.flush()
 
 
+def is_missing(line):
+    defined = [line for text in texts.values() for line in text.splitlines()]
+    return line.startswith("use ") and "def " + line[4:] not in defined
+
+
 def find(text):
     for number, line in enumerate(text.splitlines()):
-        for severity, word in [(1, "wrong"), (2, "odd")]:
-            if word in line:
+        for severity, word in [(1, "wrong"), (2, "odd"), (1, "missing")]:
+            if word in line or word == "missing" and is_missing(line):
                 where = {"line": number, "character": 0}
                 found = {"range": {"start": where, "end": where}, "severity": severity}
                 yield {**found, "message": f"this is {word}\n  and more", "code": None, "tags": [9]}
 
 
-texts = {}
+texts, sent = {}, set()
 if how == "mute":
     time.sleep(1000)
 while True:
@@ -65,6 +73,12 @@ while True:
         if how == "push":
             answer = {"uri": document["uri"], "version": document["version"], "diagnostics": list(find(text))}
             write(method="textDocument/publishDiagnostics", params=answer)
+        found = list(find(text))
+        if how == "spare" and (found or document["uri"] in sent):
+            (sent.add if found else sent.discard)(document["uri"])
+            write(method="textDocument/publishDiagnostics", params={"uri": document["uri"], "diagnostics": found})
+    elif method == "textDocument/didClose":
+        del texts[params["textDocument"]["uri"]]
     elif method == "textDocument/diagnostic":
         items = list(find(texts[params["textDocument"]["uri"]]))
         write(id=message["id"], result={"kind": "full", "items": items})

@@ -54,14 +54,39 @@ async fn a_server_that_never_answers_costs_one_deadline() {
 #[tokio::test]
 async fn a_server_that_stops_answering_is_left_out() {
     let stage = Stage::new("push");
-    stage.open("").await;
-    for (before, after) in [("", "hang"), ("hang", "hang\nwrong")] {
+    stage.open("wrong").await;
+    for (before, after) in [("wrong", "wrong\nhang"), ("wrong\nhang", "hang\nwrong")] {
         let (found, took) = stage.changed(Some(before), after).await;
         assert!(found.is_empty() && took < DEADLINE + SLACK, "{took:?}");
     }
     let (found, took) = stage.changed(Some("hang\nwrong"), "wrong").await;
     assert!(found.is_empty() && took < DEADLINE / 2, "{took:?}");
     stage.wait_for_the_end().await;
+}
+
+#[tokio::test]
+async fn one_that_says_nothing_where_nothing_is_wrong_stays() {
+    let stage = Stage::new("spare");
+    stage.open("a").await;
+    let mut waits = Vec::new();
+    for (before, after) in [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")] {
+        let (found, took) = stage.changed(Some(before), after).await;
+        assert!(found.is_empty());
+        waits.push(took);
+    }
+    assert!(waits[3] < DEADLINE / 2, "{waits:?}");
+    assert_eq!(stage.lines(Some("e"), "e\nwrong").await, [2]);
+    assert_eq!(stage.lines(Some("e\nwrong"), "e").await, [0; 0]);
+}
+
+#[tokio::test]
+async fn what_others_change_is_told_before_it_counts() {
+    let stage = Stage::new("push");
+    stage.open("").await;
+    std::fs::write(stage.root.join("b.py"), "def f\n").unwrap();
+    assert_eq!(stage.lines(Some(""), "use f\n").await, [0; 0]);
+    std::fs::remove_file(stage.root.join("b.py")).unwrap();
+    assert_eq!(stage.lines(Some("use f\n"), "use f\nuse g\n").await, [1, 2]);
 }
 
 #[tokio::test]
