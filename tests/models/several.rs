@@ -115,12 +115,16 @@ fn wrong_bytes_are_discarded_and_what_is_finished_stays() {
 #[test]
 fn a_finished_file_that_the_hub_has_no_more_is_fetched_anew() {
     let files = gguf_in_three();
-    let hub = hub(&files, Faults::default());
-    let mut world = world(&hub, "");
-    fs::create_dir_all(world.store().folder()).unwrap();
-    fs::write(world.store().folder().join(stored(1)), &files[0][..1000]).unwrap();
-    world.pull().unwrap();
-    assert_whole(&world, &files);
+    let mut of_the_same_size = files[0].clone();
+    *of_the_same_size.last_mut().unwrap() ^= 1;
+    for old in [&files[0][..1000], &of_the_same_size] {
+        let hub = hub(&files, Faults::default());
+        let mut world = world(&hub, "");
+        fs::create_dir_all(world.store().folder()).unwrap();
+        fs::write(world.store().folder().join(stored(1)), old).unwrap();
+        world.pull().unwrap();
+        assert_whole(&world, &files);
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //! name before the next begins, so that an interrupted pull keeps what is finished.
 
 use std::fs;
+use std::path::Path;
 
-use super::{Entry, Expected, Failure, ModelError, Options, Part, Progress, Report, Source, Split, Store, hub};
+use super::{Entry, Expected, Failure, ModelError, Options, Part, Progress, Report, Source, Split, Store, hash, hub};
 
 /// One of the files, and what the hub states of it.
 struct Wanted {
@@ -20,7 +21,7 @@ pub(super) fn fetch(
     options: &Options,
     report: Report,
 ) -> Result<(), Failure> {
-    let files = list(source, entry, store, options)?;
+    let files = list(source, entry, store, options, report)?;
     let stated = files.iter().map(|file| file.expected.size).sum::<Option<u64>>();
     if let (Some(found), Some(size)) = (stated, entry.size)
         && found != size
@@ -48,8 +49,15 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// Asks the hub about each file. One that is here under its final name is given up if the hub now has one of another size.
-fn list(source: &Source, entry: &Entry, store: &Store, options: &Options) -> Result<Vec<Wanted>, Failure> {
+/// Asks the hub about each file. One that is here under its final name is given up if the hub has another one now: models are
+/// uploaded anew, and the files of one must belong together.
+fn list(
+    source: &Source,
+    entry: &Entry,
+    store: &Store,
+    options: &Options,
+    report: Report,
+) -> Result<Vec<Wanted>, Failure> {
     let Source::Hub { repo, file, revision } = source else {
         return Err(Failure::Source("models in several files come from a hub only".into()));
     };
@@ -62,9 +70,7 @@ fn list(source: &Source, entry: &Entry, store: &Store, options: &Options) -> Res
         let mut wanted = Wanted { source, split, expected: Expected::default() };
         wanted.expected = hub::stated(&wanted.source, options).map_err(|failure| failure.of(&wanted.label()))?;
         let path = store.file(&entry.name, Some(split));
-        if let (Some(size), Ok(meta)) = (wanted.expected.size, fs::metadata(&path))
-            && meta.len() != size
-        {
+        if path.exists() && !wanted.is(&path, report)? {
             fs::remove_file(&path).map_err(ModelError::io("remove", &path))?;
         }
         files.push(wanted);
@@ -73,6 +79,18 @@ fn list(source: &Source, entry: &Entry, store: &Store, options: &Options) -> Res
 }
 
 impl Wanted {
+    /// Whether the file at `path` is this one, as far as the hub tells.
+    fn is(&self, path: &Path, report: Report) -> Result<bool, ModelError> {
+        let meta = fs::metadata(path).map_err(ModelError::io("read", path))?;
+        if self.expected.size.is_some_and(|size| size != meta.len()) {
+            return Ok(false);
+        }
+        let Some(expected) = &self.expected.sha256 else { return Ok(true) };
+        report(Progress::Verifying(meta.len()));
+        let found = hash::sha256(path, &mut |n| report(Progress::Advanced(n))).map_err(ModelError::io("read", path))?;
+        Ok(found == *expected)
+    }
+
     /// For people.
     fn label(&self) -> String {
         format!("file {} of {}", self.split.number, self.split.count)
