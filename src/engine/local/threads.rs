@@ -65,12 +65,13 @@ impl Crowd for System {
     }
 
     fn waited(&self) -> Option<Duration> {
-        let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-        let waited = |task: std::io::Result<std::fs::DirEntry>| {
-            let told = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        let waited = |task: std::fs::DirEntry| {
+            let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
             told.split(' ').nth(1)?.parse().ok().map(Duration::from_nanos)
         };
-        tasks.map(waited).sum()
+        // Some may end while they are asked.
+        let waited = std::fs::read_dir("/proc/self/task").ok()?.flatten().filter_map(waited);
+        waited.fold(None, |sum: Option<Duration>, one| Some(sum.unwrap_or_default() + one))
     }
 }
 
