@@ -2,7 +2,7 @@
 //! several files. A file has that name only once it is complete and verified; until then it ends in `.part`. What there is of
 //! a model is read off these names, so that imported models need no record.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,8 +56,19 @@ pub enum State {
     },
 }
 
+impl State {
+    /// With these files here, which are in order.
+    fn of(files: &[Stored]) -> Self {
+        match (complete(&finished(files.to_vec())), bytes(files)) {
+            (Some(files), _) => Self::Here { bytes: bytes(files) },
+            (None, 0) => Self::Absent,
+            (None, bytes) => Self::Partial { bytes },
+        }
+    }
+}
+
 /// A file of a model.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Stored {
     /// `None` for a model in one file.
     split: Option<Split>,
@@ -109,33 +120,30 @@ impl Store {
     }
 
     pub fn state(&self, name: &str) -> State {
-        if let Some(files) = complete(&self.finished(name)) {
-            return State::Here { bytes: bytes(files) };
+        State::of(&self.stored(name))
+    }
+
+    /// All files of each model, in order.
+    fn contents(&self) -> io::Result<BTreeMap<String, Vec<Stored>>> {
+        let mut contents: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for file in fs::read_dir(&self.folder)?.flatten() {
+            let name = file.file_name();
+            let Some((name, split, finished)) = name.to_str().and_then(parse) else { continue };
+            // Not the entry's own metadata: a link counts for what it leads to.
+            let Some(meta) = fs::metadata(file.path()).ok().filter(fs::Metadata::is_file) else { continue };
+            contents.entry(name.to_owned()).or_default().push(Stored { split, finished, bytes: meta.len() });
         }
-        match bytes(&self.stored(name)) {
-            0 => State::Absent,
-            bytes => State::Partial { bytes },
-        }
+        contents.values_mut().for_each(|files| files.sort());
+        Ok(contents)
     }
 
     /// All files of a model, in order.
     fn stored(&self, name: &str) -> Vec<Stored> {
-        let stored = |file: fs::DirEntry| {
-            let path = file.path();
-            let (of, split, finished) = parse(path.file_name()?.to_str()?)?;
-            // Not the entry's own metadata: a link counts for what it leads to.
-            let meta = (of == name).then(|| fs::metadata(&path).ok())??;
-            meta.is_file().then_some(Stored { split, finished, bytes: meta.len() })
-        };
-        let mut files: Vec<_> = fs::read_dir(&self.folder).into_iter().flatten().flatten().filter_map(stored).collect();
-        files.sort();
-        files
+        self.contents().ok().and_then(|mut contents| contents.remove(name)).unwrap_or_default()
     }
 
     fn finished(&self, name: &str) -> Vec<Stored> {
-        let mut files = self.stored(name);
-        files.retain(|file| file.finished);
-        files
+        finished(self.stored(name))
     }
 
     /// Bytes of a file that are here, finished or not.
@@ -152,22 +160,17 @@ impl Store {
     /// # Errors
     /// The folder is there and cannot be read.
     pub fn list(&self, catalog: &Catalog) -> Result<Vec<Listed>, ModelError> {
-        let mut listed: Vec<_> =
-            catalog.iter().map(|entry| Listed::new(entry.name.clone(), Some(entry), self.state(&entry.name))).collect();
-        let files = match fs::read_dir(&self.folder) {
-            Ok(files) => files,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(listed),
-            Err(e) => return Err(ModelError::io("read", &self.folder)(e)),
+        let mut contents = match self.contents() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            contents => contents.map_err(ModelError::io("read", &self.folder))?,
         };
-        let imported: BTreeSet<_> = files
-            .filter_map(|file| match parse(file.ok()?.file_name().to_str()?)? {
-                (name, _, true) => Some(name.to_owned()),
-                _ => None,
-            })
-            .filter(|name| is_name(name) && catalog.get(name).is_none())
-            .collect();
-        let states = imported.into_iter().map(|name| (self.state(&name), name));
-        listed.extend(states.map(|(state, name)| Listed::new(name, None, state)));
+        let known = catalog.iter().map(|entry| {
+            let files = contents.remove(&entry.name).unwrap_or_default();
+            Listed::new(entry.name.clone(), Some(entry), State::of(&files))
+        });
+        let mut listed: Vec<_> = known.collect();
+        contents.retain(|name, files| is_name(name) && files.iter().any(|file| file.finished));
+        listed.extend(contents.into_iter().map(|(name, files)| Listed::new(name, None, State::of(&files))));
         Ok(listed)
     }
 
@@ -304,6 +307,11 @@ fn parse(file: &str) -> Option<(&str, Option<Split>, bool)> {
         Some((name, split)) => Some((name, Some(split), finished)),
         None => Some((file.strip_suffix(".gguf")?, None, finished)),
     }
+}
+
+fn finished(mut files: Vec<Stored>) -> Vec<Stored> {
+    files.retain(|file| file.finished);
+    files
 }
 
 /// The files that make a model, if none is missing. Of a model that was spread over another number of files before, there may
