@@ -76,13 +76,12 @@ impl Entry {
 
     /// Empty where it cannot be read.
     pub fn outline(&self) -> Outline {
-        self.packed.get(self.outline_begin()..).and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default()
+        postcard::from_bytes(self.packed_outline()).unwrap_or_default()
     }
 
     /// The definitions of the outline alone, which come first in it.
     pub fn definitions(&self) -> Vec<Definition> {
-        let packed = self.packed.get(self.outline_begin()..).unwrap_or_default();
-        postcard::take_from_bytes(packed).map(|(definitions, _)| definitions).unwrap_or_default()
+        postcard::take_from_bytes(self.packed_outline()).map(|(definitions, _)| definitions).unwrap_or_default()
     }
 
     /// How often a term stands in each field.
@@ -125,6 +124,10 @@ impl Entry {
 
     fn outline_begin(&self) -> usize {
         self.counts_begin() + self.sizes[0] * FIELDS
+    }
+
+    fn packed_outline(&self) -> &[u8] {
+        self.packed.get(self.outline_begin()..).unwrap_or_default()
     }
 
     /// Bytes of it as it is stored.

@@ -154,14 +154,10 @@ impl Store {
         }
         for _ in 0..TRIES {
             let file = File::options().create(true).read(true).append(true).open(&self.path)?;
+            let number = file.metadata()?.ino();
             match file.try_lock() {
                 // Who held it before may have put another in its place.
-                Ok(())
-                    if fs::metadata(&self.path)
-                        .is_ok_and(|now| file.metadata().is_ok_and(|own| own.ino() == now.ino())) =>
-                {
-                    return Ok(file);
-                }
+                Ok(()) if fs::metadata(&self.path).is_ok_and(|now| now.ino() == number) => return Ok(file),
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
                 Err(fs::TryLockError::Error(error)) => return Err(error),

@@ -51,35 +51,32 @@ impl Kept {
 
     fn refresh(&mut self, workspace: &Workspace) {
         let Some(watch) = &self.watch else { return refresh(&mut self.index, workspace) };
-        let changes = watch.changes();
+        let Changes::Files(paths) = watch.changes() else {
+            self.ignored.clear();
+            return self.walk(workspace);
+        };
         let is_file = |path: &RelPath| {
             let meta = workspace.root().join(path.as_str()).symlink_metadata();
             meta.is_ok_and(|meta| meta.is_file())
         };
-        if let Changes::Files(paths) = &changes {
-            let (known, others): (Vec<_>, Vec<_>) = paths.iter().partition(|path| self.index.knows(path.as_str()));
-            let (here, gone): (Vec<_>, Vec<_>) = others.into_iter().partition(|path| is_file(path));
+        let (known, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| self.index.knows(path.as_str()));
+        let (here, gone): (Vec<_>, Vec<_>) = others.into_iter().partition(is_file);
+        // What comes back under the same name may be something else.
+        self.ignored.retain(|path| !gone.contains(path));
+        if here.iter().all(|path| self.ignored.contains(path)) {
+            self.index.look_at(&known);
+        } else {
             // A new one may be ignored, which only a walk can tell.
-            if here.into_iter().all(|path| self.ignored.contains(path)) {
-                self.ignored.retain(|path| !gone.contains(&path));
-                self.index.look_at(&known);
-                return;
-            }
+            self.walk(workspace);
+            self.ignored.extend(here.into_iter().filter(|path| !self.index.knows(path.as_str())));
         }
+    }
+
+    /// Looks at all files, and watches where they stand.
+    fn walk(&mut self, workspace: &Workspace) {
         let listing = workspace.list(INDEXED);
         self.index.refresh(&listing.files);
-        match changes {
-            Changes::Files(paths) => {
-                let passed = |path: &RelPath| is_file(path) && !self.index.knows(path.as_str());
-                let (passed, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(passed);
-                self.ignored.retain(|path| !others.contains(path));
-                self.ignored.extend(passed);
-            }
-            Changes::Anything => self.ignored.clear(),
-        }
-        if !watch.follow(&listing.folders) {
-            self.watch = None;
-        }
+        self.watch.take_if(|watch| !watch.follow(&listing.folders));
     }
 }
 
