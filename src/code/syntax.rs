@@ -51,14 +51,14 @@ pub fn new_errors(path: &Path, before: Option<&str>, after: &str) -> Vec<SyntaxE
         return found;
     }
     // Lines move when others are added: an error is the same where the line's text and the reason are.
-    let mut known = before.map(|text| errors(language, text)).unwrap_or_default();
-    found
-        .into_iter()
-        .filter(|error| {
-            let same = |old: &SyntaxError| old.text.trim() == error.text.trim() && old.message == error.message;
-            known.iter().position(same).map(|at| known.swap_remove(at)).is_none()
-        })
-        .collect()
+    let known = before.map(|text| errors(language, text)).unwrap_or_default();
+    brought_in(found, known, |old, new| old.text.trim() == new.text.trim() && old.message == new.message)
+}
+
+/// What of `found` was not there before: each of `known` stands for one that is the `same`.
+pub fn brought_in<K, F>(found: Vec<F>, mut known: Vec<K>, same: impl Fn(&K, &F) -> bool) -> Vec<F> {
+    let mut is_new = |new: &F| known.iter().position(|old| same(old, new)).map(|at| known.swap_remove(at)).is_none();
+    found.into_iter().filter(|new| is_new(new)).collect()
 }
 
 /// The errors of a text, at most [`MOST`].

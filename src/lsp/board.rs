@@ -1,7 +1,7 @@
 //! What a server was told and what it said: the texts of files, the errors that it published for them, and which of those are
 //! new.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::code::syntax;
 
 /// A server that sends what it finds piece by piece is taken to be done when it has been silent for so long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -226,7 +228,7 @@ impl Board {
     fn patience(&self, limit: Duration) -> Duration {
         let mut state = self.lock();
         let waited = std::mem::replace(&mut state.waited, true);
-        let worth = !(state.busy && state.ready) && (state.ready || !waited);
+        let worth = if state.ready { !state.busy } else { !waited };
         if worth { limit / 2_u32.pow(state.silences.min(HALVINGS)) } else { Duration::ZERO }
     }
 
@@ -322,7 +324,7 @@ fn read(diagnostics: &[Value], text: &str, blind: &[&str]) -> Vec<Diagnostic> {
         .filter(is_error)
         .filter_map(|value| {
             let line = usize::try_from(value["range"]["start"]["line"].as_u64()?).ok()?;
-            let text = lines.get(line).map(|text| text.trim().chars().take(LINE).collect()).unwrap_or_default();
+            let text = lines.get(line).map(|line| kept(line)).unwrap_or_default();
             Some(Diagnostic { line: line.saturating_add(1), message: one_line(value["message"].as_str()?), text })
         })
         .take(MOST)
@@ -330,6 +332,11 @@ fn read(diagnostics: &[Value], text: &str, blind: &[&str]) -> Vec<Diagnostic> {
     errors.sort_by(|a, b| a.line.cmp(&b.line).then_with(|| a.message.cmp(&b.message)));
     errors.dedup();
     errors
+}
+
+/// What is kept of a line to know it again.
+fn kept(line: &str) -> String {
+    line.trim().chars().take(LINE).collect()
 }
 
 fn one_line(message: &str) -> String {
@@ -343,18 +350,13 @@ fn one_line(message: &str) -> String {
 /// `errors` that are not among `known`. Lines move when others are added: an error is the same where the line's text and the
 /// message are.
 fn without(errors: Vec<Diagnostic>, known: &[Diagnostic]) -> Vec<Diagnostic> {
-    let mut known: Vec<&Diagnostic> = known.iter().collect();
-    let mut is_new = |error: &Diagnostic| {
-        let same = |old: &&Diagnostic| old.text == error.text && old.message == error.message;
-        known.iter().position(same).map(|at| known.swap_remove(at)).is_none()
-    };
-    errors.into_iter().filter(|error| is_new(error)).collect()
+    let same = |old: &&Diagnostic, new: &Diagnostic| old.text == new.text && old.message == new.message;
+    syntax::brought_in(errors, known.iter().collect(), same)
 }
 
 /// Where it is not known what was wrong before, only what stands in lines that were not there counts.
 fn in_new_lines(errors: Vec<Diagnostic>, before: &str) -> Vec<Diagnostic> {
-    let old: std::collections::HashSet<String> =
-        before.lines().map(|line| line.trim().chars().take(LINE).collect()).collect();
+    let old: HashSet<String> = before.lines().map(kept).collect();
     errors.into_iter().filter(|error| !old.contains(&error.text)).collect()
 }
 

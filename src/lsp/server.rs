@@ -152,19 +152,17 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Whether a program lies in the folder under work, or in the repository that this is a part of, under whatever name.
-    fn brings(&self, program: &Path) -> bool {
+    /// The folder under work and the repository that it is a part of, by their real paths.
+    fn work(&self) -> [PathBuf; 2] {
         let repository = git2::Repository::discover(self.root).ok();
         let work = repository.as_ref().and_then(git2::Repository::workdir).unwrap_or(self.root);
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let places = [real(program), program.parent().map(real).unwrap_or_default()];
-        places.iter().any(|place| place.starts_with(real(work)) || place.starts_with(real(self.root)))
+        [real(self.root), real(work)]
     }
 
-    /// Why a server may not run; `None` where it may.
-    fn refuse(&self, server: &Server, program: &Path) -> Option<&'static str> {
+    /// Why a server may not run; `None` where it may. `brought`: its program lies in the folder.
+    fn refuse(&self, server: &Server, brought: bool) -> Option<&'static str> {
         // One that the folder brings along is itself code of the folder.
-        let runs = server.reach == Reach::Runs || self.brings(program);
+        let runs = server.reach == Reach::Runs || brought;
         match self.allowed {
             Allowed::All => None,
             Allowed::Only(names) if names.contains(&server.name) => None,
@@ -190,13 +188,21 @@ pub struct Installed {
     pub refused: Option<&'static str>,
 }
 
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// The servers that are found in the folders of `path` (as in the variable `PATH`), in the order of the rows.
 pub fn installed(path: &OsStr, rules: &Rules<'_>) -> Vec<Installed> {
+    let work = rules.work();
     let mut served: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for server in &SERVERS {
         let Ok(program) = which::which_in(server.name, Some(path), rules.root) else { continue };
-        let mut refused = rules.refuse(server, &program);
+        // It may be known by another name than that of the place where it lies.
+        let places = [real(&program), program.parent().map(real).unwrap_or_default()];
+        let brought = places.iter().any(|place| work.iter().any(|work| place.starts_with(work)));
+        let mut refused = rules.refuse(server, brought);
         if refused.is_none() && server.languages.iter().all(|language| served.contains(language)) {
             refused = Some("another one is used for the same language");
         }

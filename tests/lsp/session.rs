@@ -2,19 +2,17 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
-use moru::dialect::{Call, Message, Role};
+use moru::dialect::Call;
+use moru::engine::Delta;
 use moru::engine::scripted::Scripted;
-use moru::engine::{Delta, Engine, ModelInfo};
 use moru::permission::{Mode, Policy};
-use moru::sandbox::Sandbox;
-use moru::session::{Event, Input, Log, Outcome, Profile, Session, Settings};
-use moru::tool::{self, Detail, Registry};
-use moru::workspace::{Options, Workspace};
+use moru::session::{Event, Outcome};
+use moru::tool::Detail;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::conversation::{ask, session};
 use crate::stage::Stage;
 
 const BEFORE: &str = "wrong = 1\n\n\ndef f():\n    return 1\n";
@@ -35,43 +33,12 @@ async fn play(script: Vec<Vec<Delta>>, parameters: u64) -> (Vec<Event>, Arc<Scri
     stage.ready().await;
     let (servers, stage) = stage.part();
     fs::write(stage.root.join("a.py"), BEFORE).unwrap();
-    let options = Options { state: state.path().to_owned(), dry_run: false };
-    let workspace = Arc::new(Workspace::open(&stage.root, options).unwrap());
     let engine = Arc::new(Scripted::new(8000, script).with_parameters(parameters));
-    let session = Session {
-        profile: Profile::of(&ModelInfo { parameters, ..engine.info().clone() }),
-        engine: engine.clone(),
-        log: Log::create(state.path(), workspace.root()).unwrap(),
-        workspace,
-        tools: Registry::new(tool::builtin()),
-        settings: Settings {
-            interactive: false,
-            check: None,
-            trust_check: false,
-            check_attempts: 0,
-            budget: Duration::from_secs(60),
-            max_steps: 8,
-            command_timeout: Duration::from_secs(20),
-            sandbox: Arc::new(Sandbox::off()),
-            index: Arc::default(),
-            servers: Arc::new(servers),
-        },
-        policy: Policy::new(Mode::Edits),
-        transcript: vec![Message::new(Role::System, "system")],
-        news: Vec::new(),
-        turn: 1,
-        requests: Vec::new(),
-    };
+    let mut session = session(engine.clone(), &stage.root, state.path());
+    session.policy = Policy::new(Mode::Edits);
+    session.settings.servers = Arc::new(servers);
     let mut handle = session.start();
-    handle.inputs.send(Input::Prompt("let f in a.py return x".into())).unwrap();
-    let mut events = Vec::new();
-    while let Some(event) = handle.events.recv().await {
-        let ended = matches!(event, Event::TurnEnded { .. });
-        events.push(event);
-        if ended {
-            break;
-        }
-    }
+    let events = ask(&mut handle, "let f in a.py return x").await;
     handle.close().await;
     stage.wait_for_the_end().await;
     (events, engine, fs::read_to_string(stage.root.join("a.py")).unwrap())

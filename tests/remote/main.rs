@@ -3,6 +3,7 @@
 //! The server is a fake one that plays what the test gives it, byte by byte as given: the streams are written after the
 //! documented formats of vLLM, SGLang and llama-server.
 
+mod conversation;
 mod fake;
 
 mod cancel;
