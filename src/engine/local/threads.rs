@@ -20,6 +20,9 @@ const PATIENCE: (usize, usize) = (64, 512);
 /// Threads that were ready to run for so much of a time and had no core: others run then. Where they had one and were slow all
 /// the same, as on a machine that shares its memory or is itself a guest, fewer would be slower still.
 const STARVED: f64 = 0.1;
+/// Seconds of tokens between two looks at how long this process has waited, which takes some microseconds for each of its
+/// threads: tokens of small models on a GPU must not feel it.
+const LOOK: f64 = 0.1;
 /// A program that runs for a moment is not made way for: it must be seen so often, with so much time between.
 const LOOKS: usize = 4;
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -38,8 +41,9 @@ pub struct Threads {
     /// Windows until the next try.
     rest: usize,
     patience: usize,
-    /// How long this process had waited for cores when the window began.
+    /// How long this process had waited for cores when that was last looked up, and the seconds of the tokens since then.
     waited: Option<Duration>,
+    since: f64,
 }
 
 /// Who else uses the cores.
@@ -79,7 +83,7 @@ impl Crowd for System {
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
     after: Duration,
-    /// Seconds of the window before the token, and what had been waited for cores before it; `None` where it does not matter.
+    /// Seconds of the tokens since the last look, and what had been waited for cores then; `None` where it does not matter.
     before: f64,
     waited: Option<Duration>,
 }
@@ -112,7 +116,8 @@ impl Threads {
     pub fn new(most: usize) -> Self {
         let most = most.max(1);
         let (rest, patience) = (0, PATIENCE.0);
-        Self { most, now: most, usual: 0.0, sum: 0.0, count: 0, trial: None, rest, patience, waited: None }
+        let (waited, since) = (None, 0.0);
+        Self { most, now: most, usual: 0.0, sum: 0.0, count: 0, trial: None, rest, patience, waited, since }
     }
 
     /// How many threads to use now. What is found with single tokens holds for reading too (1.5B on two cores beside one busy
@@ -134,12 +139,17 @@ impl Threads {
         if fitting < self.now || others == 0 && fitting > self.now {
             *self = Self { now: fitting, ..Self::new(self.most) };
         }
-        self.waited = crowd.waited();
+        self.look(crowd);
+    }
+
+    fn look(&mut self, crowd: &impl Crowd) {
+        (self.waited, self.since) = (crowd.waited(), 0.0);
     }
 
     /// Takes in what one token took, in seconds.
     pub fn note(&mut self, seconds: f64, crowd: &impl Crowd) {
         self.sum += seconds;
+        self.since += seconds;
         self.count += 1;
         let mean = self.sum / self.count as f64;
         match self.trial.take() {
@@ -156,7 +166,9 @@ impl Threads {
             None => return,
         }
         (self.sum, self.count) = (0.0, 0);
-        self.waited = crowd.waited();
+        if self.since >= LOOK {
+            self.look(crowd);
+        }
     }
 
     /// How long the next token may take. One that takes longer shows already that there are too many threads; it is better
@@ -165,7 +177,7 @@ impl Threads {
         // What a trial has lost is lost whoever is to blame.
         let (most, waited) = self.trial.as_ref().map_or((self.disturbed(), self.waited), |t| (Self::lost(t), None));
         let after = || Duration::from_secs_f64((most - self.sum).max(0.0)) + Duration::from_micros(1);
-        (self.now > 1 && most > 0.0).then(|| Limit { after: after(), before: self.sum, waited })
+        (self.now > 1 && most > 0.0).then(|| Limit { after: after(), before: self.since, waited })
     }
 
     /// Seconds that all tokens of a trial may take together, or it is lost.
@@ -201,7 +213,7 @@ impl Threads {
         let relieved = mean < self.usual * RELIEVED;
         if self.usual == 0.0 {
             (self.usual, self.rest) = (mean, self.patience);
-        } else if mean > self.usual * DISTURBED && starved(self.waited, self.sum, crowd) {
+        } else if mean > self.usual * DISTURBED && starved(self.waited, self.since, crowd) {
             return self.fewer(mean);
         } else if relieved {
             self.usual = mean;
@@ -271,7 +283,7 @@ mod tests {
     /// Decodes `tokens`, each taking what `cost` says for the number of threads; returns how many were used for each.
     fn decode(threads: &mut Threads, tokens: usize, cost: impl Fn(usize) -> f64, others: usize) -> Vec<usize> {
         let crowd = Busy::with(others);
-        threads.waited = crowd.waited();
+        threads.look(&crowd);
         let spend = |threads: &mut Threads, seconds: f64| {
             crowd.clock.set(crowd.clock.get() + seconds);
             threads.note(seconds, &crowd);
