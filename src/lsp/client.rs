@@ -93,9 +93,13 @@ impl Client {
     }
 
     /// Tells of what commands, the user or an undo have changed in the files that it knows, but for the file at `except`.
-    fn catch_up(&self, except: &Path) {
-        for (path, told) in self.board.texts().into_iter().filter(|(path, _)| path != except) {
-            match fs::read_to_string(&path).map(|text| plain(&text)) {
+    async fn catch_up(&self, except: &Path) {
+        let mut texts = self.board.texts();
+        texts.retain(|(path, _)| path != except);
+        let read = |(path, told): (PathBuf, String)| (fs::read_to_string(&path), path, told);
+        let read = tokio::task::spawn_blocking(move || texts.into_iter().map(read).collect::<Vec<_>>());
+        for (now, path, told) in read.await.unwrap_or_default() {
+            match now.map(|text| plain(&text)) {
                 Ok(text) if text == plain(&told) => {}
                 Ok(text) => {
                     let version = self.board.change(&path, None, &text).version;
@@ -119,7 +123,7 @@ impl Client {
         before: Option<&str>,
         after: &str,
     ) -> Vec<Diagnostic> {
-        self.catch_up(&path);
+        self.catch_up(&path).await;
         let change = self.board.change(&path, before, after);
         let text = after.to_owned();
         self.order(match change.version {
@@ -167,6 +171,8 @@ enum Gone {
     Start(#[from] CommandError),
     #[error("it does not answer")]
     Silent,
+    #[error("the session ended before it was ready")]
+    Unneeded,
     #[error("it has ended or does not keep to the protocol: {0}")]
     Broken(#[from] Error),
 }
@@ -294,10 +300,18 @@ impl Talk<'_> {
         inbox: &mut mpsc::UnboundedReceiver<Order>,
         refresh: &Notify,
     ) -> Result<(), Gone> {
-        let begun = self.socket.request::<Initialize>(initialization(server, root));
-        let abilities = tokio::time::timeout(START, begun).await.map_err(|_| Gone::Silent)??;
+        let begun = tokio::time::timeout(START, self.socket.request::<Initialize>(initialization(server, root)));
+        tokio::pin!(begun);
+        let mut early = Vec::new();
+        let abilities = loop {
+            tokio::select! {
+                answered = &mut begun => break answered.map_err(|_| Gone::Silent)??,
+                order = inbox.recv() => early.push(order.ok_or(Gone::Unneeded)?),
+            }
+        };
         self.pulls = abilities["capabilities"]["diagnosticProvider"].is_object();
         self.socket.notify::<Initialized>(InitializedParams {})?;
+        early.into_iter().try_for_each(|order| self.tell(order))?;
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
