@@ -100,6 +100,8 @@ pub struct Config {
     pub gpu_layers: Option<u32>,
     /// A LoRA adapter for the model, `FILE[:SCALE]`. Not from the folder's file.
     pub adapter: Option<String>,
+    /// A small model of the same vocabulary that guesses what the model will write, named as `model` is; `none` is none.
+    pub draft_model: Option<String>,
     /// Megabytes of the disk that KV caches may take for faster starts; 0 keeps none.
     pub snapshots: u64,
     /// The wire form of tool calls; absent takes the profile's or the template's.
@@ -187,6 +189,7 @@ impl Default for Config {
             threads: 0,
             gpu_layers: None,
             adapter: None,
+            draft_model: None,
             snapshots: 2048,
             dialect: None,
             thinking: None,
@@ -262,6 +265,7 @@ fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Res
     let known = Table::try_from(Config {
         gpu_layers: Some(0),
         adapter: Some(String::new()),
+        draft_model: Some(String::new()),
         dialect: Some(String::new()),
         check: Some(String::new()),
         engine: Some(String::new()),

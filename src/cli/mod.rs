@@ -76,6 +76,9 @@ pub struct ModelOptions {
     /// A LoRA adapter (GGUF) for the model, and how much of it to add.
     #[arg(long, value_name = "FILE[:SCALE]")]
     adapter: Option<String>,
+    /// A small model of the same vocabulary that guesses what the model will write, used where that is faster; or `none`.
+    #[arg(long, value_name = "MODEL")]
+    draft_model: Option<String>,
     /// The wire form of tool calls.
     #[arg(long, value_name = "FORM")]
     dialect: Option<String>,
@@ -296,6 +299,7 @@ fn config(dirs: &Dirs, folder: &std::path::Path, options: &ModelOptions) -> Resu
     config.threads = options.threads.unwrap_or(config.threads);
     config.gpu_layers = options.gpu_layers.or(config.gpu_layers);
     config.adapter = options.adapter.clone().or(config.adapter);
+    config.draft_model = options.draft_model.clone().or(config.draft_model);
     config.dialect = options.dialect.clone().or(config.dialect);
     config.thinking = options.thinking.or(config.thinking);
     Ok(config)

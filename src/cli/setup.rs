@@ -10,19 +10,23 @@ use super::{Common, Error, key};
 use crate::code::Index;
 use crate::config::{Config, Dirs, ServerApi};
 use crate::dialect::{Message, Role};
-use crate::engine::local::{LocalEngine, Options as EngineOptions, SnapshotPlace};
+use crate::engine::local::{DraftOptions, LocalEngine, Options as EngineOptions, SnapshotPlace};
 use crate::engine::remote::{self, RemoteEngine};
 use crate::engine::{Engine, EngineError, ModelInfo, Sampling};
 use crate::lsp::{self, Installed, Rules, Servers, UnknownServer};
 use crate::model::catalog::SamplingDefaults;
 use crate::model::device::{self, Machine};
-use crate::model::{self, fit};
+use crate::model::fit::{self, Fit, Room};
+use crate::model::{self, ResolvedModel};
 use crate::permission::{Mode, Policy};
 use crate::sandbox::{self, Places, Sandbox};
 use crate::session::profile::Workflow;
 use crate::session::{Event, Log, Profile, Session, Settings, log, prompt, selftest};
 use crate::tool::{self, CodeIndex, Registry};
 use crate::workspace::{Options as WorkspaceOptions, Workspace};
+
+/// Tokens of a draft model's context: what is written next hangs on what was said last.
+const DRAFT_CONTEXT: usize = 8192;
 
 /// The folder to work on, absolute.
 pub fn folder(common: &Common) -> Result<PathBuf, Error> {
@@ -58,6 +62,12 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     let dialect = dialect.or_else(|| Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters));
     let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
+    let draft = draft(config, dirs, &mut room)?.map(|(found, fit)| DraftOptions {
+        path: found.path,
+        context: fit.context,
+        gpu_layers: fit.gpu_layers,
+        always: false,
+    });
     loop {
         let fit = fit::fit(&found.gguf, &room)?;
         tracing::info!(model = found.name, %fit, "plan");
@@ -70,6 +80,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             gpu_layers: fit.gpu_layers,
             cpu_experts: fit.cpu_experts,
             adapter: adapter.clone(),
+            draft: draft.clone(),
             dialect: dialect.clone(),
             thinking: config.thinking,
             sampling: sampling.clone(),
@@ -85,6 +96,21 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             loaded => return Ok(loaded?),
         }
     }
+}
+
+/// The draft model that the settings name, and how it is loaded. What it takes is no longer in `room`.
+pub fn draft(config: &Config, dirs: &Dirs, room: &mut Room) -> Result<Option<(ResolvedModel, Fit)>, Error> {
+    let Some(name) = config.draft_model.as_deref().filter(|name| !matches!(*name, "" | "none")) else {
+        return Ok(None);
+    };
+    let found = model::resolve(name, dirs)?;
+    let context = if room.context == 0 { DRAFT_CONTEXT } else { room.context.min(DRAFT_CONTEXT) };
+    // All of it goes where the other one goes, of which a part may be told to.
+    let gpu_layers = room.gpu_layers.filter(|&layers| layers == 0);
+    let fit = fit::fit(&found.gguf, &Room { context, gpu_layers, ..room.clone() })?;
+    tracing::info!(model = found.name, %fit, "plan of the draft model");
+    *room = room.without(&fit);
+    Ok(Some((found, fit)))
 }
 
 /// How the catalog says to sample; `None` where it says nothing.

@@ -64,6 +64,18 @@ impl Room {
         self.memory.saturating_sub(RESERVE)
     }
 
+    /// What is left beside a model that is loaded by this plan.
+    pub fn without(&self, fit: &Fit) -> Self {
+        let left = |(index, gpu): (usize, &Gpu)| {
+            let free = gpu.free.saturating_sub(fit.gpu_bytes.get(index).copied().unwrap_or(0));
+            Gpu { free, ..gpu.clone() }
+        };
+        let gpus: Vec<Gpu> = self.gpus.iter().enumerate().map(left).collect();
+        let unified = self.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
+        let taken = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        Self { memory: self.memory.saturating_sub(taken), gpus, ..self.clone() }
+    }
+
     /// The same with a quarter less on each GPU, and none on one that has hardly anything left.
     pub fn with_less_gpu(&self) -> Self {
         let less = |gpu: &Gpu| Gpu { free: gpu.free / 4 * 3, ..gpu.clone() };

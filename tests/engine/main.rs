@@ -4,6 +4,7 @@
 //! these tests say so and pass.
 
 mod adapter;
+mod draft_model;
 mod drafts;
 mod gguf;
 mod gpu;

@@ -29,7 +29,7 @@ fn vocabulary() -> Vec<String> {
     tokens
 }
 
-fn mamba(path: &Path) {
+pub fn mamba(path: &Path) {
     let mut file = File::default();
     file.text("general.architecture", "mamba");
     let sizes = [
@@ -86,6 +86,7 @@ fn load(path: &Path) -> LocalEngine {
         gpu_layers: 0,
         cpu_experts: Vec::new(),
         adapter: None,
+        draft: None,
         dialect: None,
         thinking: None,
         sampling: None,

@@ -23,8 +23,21 @@ pub async fn turn() -> Option<MutexGuard<'static, ()>> {
 }
 
 fn path() -> Option<PathBuf> {
+    model("qwen2.5-coder-0.5b.gguf")
+}
+
+fn model(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("MORU_TEST_MODELS").map(PathBuf::from)?;
-    Some(folder.join("qwen2.5-coder-0.5b.gguf")).filter(|path| path.is_file())
+    Some(folder.join(name)).filter(|path| path.is_file())
+}
+
+/// How the next larger model of the family is loaded. `None` (with a reason on stderr) where it is not here.
+pub fn larger() -> Option<Options> {
+    let path = model("qwen2.5-coder-1.5b.gguf");
+    if path.is_none() {
+        eprintln!("skipped: there is no qwen2.5-coder-1.5b.gguf in MORU_TEST_MODELS; `./dev test` gets it");
+    }
+    Some(Options { path: path?, ..options(None) })
 }
 
 /// The model, with its snapshots in `folder`.
@@ -42,6 +55,7 @@ pub fn options(folder: Option<&std::path::Path>) -> Options {
         gpu_layers: 0,
         cpu_experts: Vec::new(),
         adapter: None,
+        draft: None,
         dialect: None,
         thinking: None,
         sampling: None,

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::Args;
-use crate::cli::{Error, output};
+use crate::cli::{Error, output, setup};
 use crate::config::{Config, Dirs};
 use crate::engine::local::LocalEngine;
 use crate::model::fit::{self, Fit, Gpu, Room};
@@ -44,6 +44,9 @@ struct Report<'a> {
     model: &'a str,
     #[serde(flatten)]
     fit: &'a Fit,
+    /// Of the model that guesses what this one will write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draft: Option<Box<Report<'a>>>,
 }
 
 /// Prints the plan for `model`.
@@ -52,19 +55,22 @@ struct Report<'a> {
 /// The model or the description cannot be read, or the model does not fit.
 pub fn run(model: &str, args: &Args, config: &Config, dirs: &Dirs) -> Result<(), Error> {
     let resolved = model::resolve(model, dirs)?;
-    let room = if let Some(file) = &args.machine {
+    let mut room = if let Some(file) = &args.machine {
         described(file, config)?
     } else {
         // Its first call takes up llama.cpp's log.
         LocalEngine::prepare()?;
         device::room(config.context, config.gpu_layers)
     };
+    let draft = setup::draft(config, dirs, &mut room)?;
+    let draft = draft.as_ref().map(|(found, fit)| Report { model: &found.name, fit, draft: None });
     let fit = fit::fit(&resolved.gguf, &room)?;
     let text = if args.json {
-        let report = Report { model: &resolved.name, fit: &fit };
+        let report = Report { model: &resolved.name, fit: &fit, draft: draft.map(Box::new) };
         serde_json::to_string(&report).map_err(|e| Error::Other(format!("the plan cannot be written: {e}")))?
     } else {
-        format!("{}: {fit}", resolved.name)
+        let draft = draft.map(|draft| format!("\n{}: {}", draft.model, draft.fit)).unwrap_or_default();
+        format!("{}: {fit}{draft}", resolved.name)
     };
     output::print(&format!("{text}\n"));
     Ok(())

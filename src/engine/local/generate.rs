@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Utf8, is_loop};
+use super::pace::Pace;
 use super::sample::{Sampler, logprob};
-use super::speculate::{Drafter, Pace};
+use super::speculate::Drafter;
 use super::thinking::Allowance;
 use super::worker::{Brought, Worker};
 use crate::dialect::{Grammar, Parsed, Parser};
@@ -269,6 +270,9 @@ impl Generation {
             }
         };
         self.usage.accepted += accepted;
+        if let Some(model) = &mut worker.draft_model {
+            model.note(accepted);
+        }
         if accepted < drafted.len() {
             worker.trim(self.job.slot);
         }
@@ -285,8 +289,9 @@ impl Generation {
         }
     }
 
-    /// What the next batch decodes: `token`, and what the grammar forces or the drafter expects behind it.
-    fn next(&mut self, worker: &Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
+    /// What the next batch decodes: `token`, and what the grammar forces, the drafter expects or the draft model guesses behind
+    /// it.
+    fn next(&mut self, worker: &mut Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
         let mut next = vec![token];
         let left = self.written.limit - self.written.tokens.len();
         if let Some(closing) = self.job.thinking.as_ref().map(Allowance::closing).filter(|closing| !closing.is_empty())
@@ -301,10 +306,13 @@ impl Generation {
         }
         let most = left.min(Pace::LONGEST - 1);
         let forced = matcher.as_mut().map(Matcher::compute_ff_tokens).unwrap_or_default();
-        if forced.is_empty() {
-            next.extend(drafter.draft(most, &worker.pace).iter().map(|&t| LlamaToken(t)));
-        } else {
+        if !forced.is_empty() {
             next.extend(forced.iter().take(most.min(MOST_FORCED)).map(|t| LlamaToken(t.cast_signed())));
+            return next;
+        }
+        next.extend(drafter.draft(most, &worker.pace).iter().map(|&t| LlamaToken(t)));
+        if next.len() == 1 {
+            next.extend(worker.guess(self.job.slot, token, most, &|| self.job.is_cancelled()));
         }
         next
     }

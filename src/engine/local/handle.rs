@@ -29,6 +29,12 @@ impl Handle {
         unsafe { sys::llama_set_n_threads(self.0.as_ptr(), threads, threads) }
     }
 
+    /// Waits for what is being computed: a GPU goes on by itself when a batch was handed to it.
+    pub fn wait(&self) {
+        // SAFETY: as above.
+        unsafe { sys::llama_synchronize(self.0.as_ptr()) }
+    }
+
     /// Runs `decode` with `watch` looking in.
     pub fn watched<T>(&self, watch: Watch<'_>, decode: impl FnOnce() -> T) -> T {
         unsafe extern "C" fn look_in(watch: *mut c_void) -> bool {

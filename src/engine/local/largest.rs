@@ -4,6 +4,8 @@
 /// Numbers that are compared together, so that the compiler can use vectors.
 const BLOCK: usize = 256;
 const LANES: usize = 16;
+/// How many of the likeliest tokens stand for all.
+const LIKELIEST: usize = 16;
 
 /// Where the first of the largest stands; 0 where none is a number.
 pub fn argmax(logits: &[f32]) -> usize {
@@ -31,6 +33,14 @@ pub fn top(logits: &[f32], n: usize) -> Vec<(usize, f32)> {
     let (_, &mut least, _) = sorted.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a));
     let blocks = maxima.iter().enumerate().filter(|(_, max)| **max >= least).map(|(i, _)| i * BLOCK);
     blocks.flat_map(|at| all().skip(at).take(BLOCK)).filter(|(_, logit)| *logit >= least).collect()
+}
+
+/// Where the largest stands, and its probability among the likeliest: a little more than among all, at a fraction of the cost.
+pub fn likeliest(logits: &[f32]) -> (usize, f32) {
+    let at = argmax(logits);
+    let Some(&max) = logits.get(at) else { return (at, 0.0) };
+    let sum: f32 = top(logits, LIKELIEST).into_iter().map(|(_, logit)| (logit - max).exp()).sum();
+    (at, 1.0 / sum.max(1.0))
 }
 
 fn largest(logits: &[f32]) -> f32 {
@@ -64,6 +74,16 @@ mod tests {
             logits[999] = 97.0;
             assert_eq!(argmax(&logits), at);
         }
+    }
+
+    #[test]
+    fn its_share_is_about_the_probability() {
+        let mut logits = vec![0.0; 1000];
+        (logits[3], logits[700]) = (20.0, 20.0 + 3_f32.ln());
+        let (at, sure) = likeliest(&logits);
+        assert_eq!(at, 700);
+        assert!((sure - 0.75).abs() < 0.01, "{sure}");
+        assert_eq!(likeliest(&[]), (0, 0.0));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 mod adapter;
 mod checkpoint;
+mod draft_model;
 mod generate;
 mod handle;
 mod kv;
 mod largest;
 pub(in crate::engine) mod output;
+mod pace;
 mod prompt;
 mod sample;
 mod scheduler;
@@ -39,6 +41,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use self::draft_model::DraftModel;
 use self::generate::Job;
 use self::prompt::Prompts;
 use self::sample::Grammars;
@@ -51,6 +54,7 @@ use crate::dialect::{Grammar, Message, Parsed, Parser, Thinking, ToolSpec};
 use crate::model::fit::KvType;
 
 pub use self::adapter::Adapter;
+pub use self::draft_model::DraftOptions;
 pub use self::snapshot::Place as SnapshotPlace;
 pub use self::worker::Speed;
 
@@ -76,6 +80,8 @@ pub struct Options {
     /// Layers whose experts stay in main memory.
     pub cpu_experts: Vec<usize>,
     pub adapter: Option<Adapter>,
+    /// A small model that guesses what this one will write.
+    pub draft: Option<DraftOptions>,
     /// The wire form of tool calls; found by the template where `None`.
     pub dialect: Option<String>,
     /// How much a reasoning model thinks; as its template has it where `None`.
@@ -138,8 +144,8 @@ impl LocalEngine {
             infill: prompts.fills_gaps(),
             sampling: options.sampling.clone(),
         };
-        let (commands, thread) =
-            start(model.clone(), adapter, options, if options.gpu_layers > 0 { GPU_CHUNK } else { CPU_CHUNK })?;
+        let draft = options.draft.as_ref().map(|draft| draft_model::load(draft, backend, &model)).transpose()?;
+        let (commands, thread) = start(model.clone(), adapter, draft, options)?;
         let budget = options.thinking.map_or(usize::MAX, Thinking::budget).min(options.context / 4);
         Ok(Self {
             allowance: prompts.allowance(budget),
@@ -325,34 +331,22 @@ fn device_names(gpu_layers: u32) -> String {
     if gpu_layers == 0 || gpus.is_empty() { "CPU".into() } else { gpus.join(", ") }
 }
 
-/// Starts the thread and waits until its context stands.
+/// Starts the thread and waits until its contexts stand.
 fn start(
     model: Arc<LlamaModel>,
     mut adapter: Option<LlamaLoraAdapter>,
+    draft: Option<LlamaModel>,
     options: &Options,
-    chunk: usize,
 ) -> Result<(mpsc::UnboundedSender<Command>, JoinHandle<()>), EngineError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let (context, kv_type, threads, gpu) = (options.context, options.kv_type, options.threads, options.gpu_layers > 0);
-    let scale = options.adapter.as_ref().map_or(1.0, |adapter| adapter.scale);
-    let snapshots = options.snapshots.clone().and_then(|place| {
-        // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
-        let kind = if kv_type == KvType::F16 { "f16" } else { "q8_0" };
-        let kind = format!("{kind} {}", options.adapter.as_ref().map(Adapter::identity).unwrap_or_default());
-        let opened = Snapshots::open(place, &options.path, &kind);
-        opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
-    });
+    let options = options.clone();
     let run = move || {
-        let grammars = Grammars::new(&model);
-        let made = new_context(&model, context, kv_type, threads, chunk).and_then(|mut context| {
-            let set = adapter.as_mut().map_or(Ok(()), |adapter| context.lora_adapter_set(adapter, scale));
-            set.map(|()| context).map_err(|e| EngineError::Load(format!("the adapter cannot be used: {e}")))
-        });
+        let made = work(&model, adapter.as_mut(), draft.as_ref(), &options);
         match made {
-            Ok(context) => {
+            Ok(worker) => {
                 let _ = ready.send(Ok(()));
-                Scheduler::new(Worker::new(&model, context, threads, chunk, grammars, snapshots, gpu)).serve(receiver);
+                Scheduler::new(worker).serve(receiver);
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -363,6 +357,41 @@ fn start(
     let thread = std::thread::Builder::new().name("model".into()).spawn(run).map_err(|e| failed(&e))?;
     is_ready.recv().map_err(|e| failed(&e))??;
     Ok((commands, thread))
+}
+
+/// Makes the contexts, on the thread that will own them.
+fn work<'m>(
+    model: &'m Arc<LlamaModel>,
+    adapter: Option<&mut LlamaLoraAdapter>,
+    draft: Option<&'m LlamaModel>,
+    options: &Options,
+) -> Result<Worker<'m>, EngineError> {
+    let (kv_type, threads, gpu) = (options.kv_type, options.threads, options.gpu_layers > 0);
+    let chunk = if gpu { GPU_CHUNK } else { CPU_CHUNK };
+    let grammars = Grammars::new(model);
+    let mut context = new_context(model, options.context, kv_type, threads, chunk)?;
+    if let (Some(adapter), Some(given)) = (adapter, &options.adapter) {
+        context
+            .lora_adapter_set(adapter, given.scale)
+            .map_err(|e| EngineError::Load(format!("the adapter cannot be used: {e}")))?;
+    }
+    let mut worker = Worker::new(model, context, threads, chunk, grammars, snapshots(options), gpu);
+    if let (Some(draft), Some(given)) = (draft, &options.draft) {
+        let context = new_context(draft, given.context, KvType::F16, threads, CPU_CHUNK)?;
+        let size = draft.size() as f64 / model.size().max(1) as f64;
+        worker.draft_model = Some(DraftModel::new(draft, context, size, given));
+    }
+    Ok(worker)
+}
+
+/// Where this model's KV caches are kept; `None` where nothing is, or nothing can be.
+fn snapshots(options: &Options) -> Option<Snapshots> {
+    let place = options.snapshots.clone()?;
+    // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
+    let kind = if options.kv_type == KvType::F16 { "f16" } else { "q8_0" };
+    let kind = format!("{kind} {}", options.adapter.as_ref().map(Adapter::identity).unwrap_or_default());
+    let opened = Snapshots::open(place, &options.path, &kind);
+    opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
 }
 
 fn new_context(

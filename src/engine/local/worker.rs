@@ -12,11 +12,12 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::checkpoint::Checkpoints;
+use super::draft_model::DraftModel;
 use super::handle::{Handle, Watch};
 use super::kv::{Kept, Slot, Token};
+use super::pace::Pace;
 use super::sample::{Grammars, Sampler};
 use super::snapshot::{Found, Snapshots};
-use super::speculate::Pace;
 use super::threads::{System, Threads};
 use crate::engine::{EngineError, Sampling};
 
@@ -86,6 +87,8 @@ pub struct Worker<'m> {
     pub chunk: usize,
     pub grammars: Grammars,
     pub pace: Pace,
+    /// Guesses where there is nothing to copy.
+    pub draft_model: Option<DraftModel<'m>>,
     /// Only one generation runs.
     pub alone: bool,
     snapshots: Option<Snapshots>,
@@ -112,6 +115,7 @@ impl<'m> Worker<'m> {
             chunk,
             grammars,
             pace: Pace::expected(gpu),
+            draft_model: None,
             alone: true,
             snapshots,
         }
@@ -334,6 +338,19 @@ impl<'m> Worker<'m> {
             self.trim(row.slot);
         }
         self.compute(watch)
+    }
+
+    /// What the draft model expects behind what a slot holds and `next`: at most `most` tokens.
+    pub fn guess(&mut self, slot: usize, next: LlamaToken, most: usize, watch: Watch<'_>) -> Vec<LlamaToken> {
+        let Some(model) = &mut self.draft_model else { return Vec::new() };
+        model.draft(self.slots[slot].tokens(), next.0, most, &self.pace, self.threads.now(), watch)
+    }
+
+    /// Waits until what was handed to a GPU is computed, for whoever takes the time.
+    pub fn wait(&self) {
+        if let Some(handle) = &self.handle {
+            handle.wait();
+        }
     }
 
     fn compute(&mut self, watch: Watch<'_>) -> Result<(), DecodeError> {

@@ -183,6 +183,18 @@ fn plans_are_what_one_would_choose() {
     assert_eq!(plan(&large, 9).unwrap().gpu_layers, 65);
 }
 
+#[test]
+fn two_models_share_a_machine() {
+    let [small, large, ..] = models();
+    for room in machines() {
+        let Ok(draft) = fit(&small, &Room { context: 8192, ..room.clone() }) else { continue };
+        let Ok(fit) = fit(&large, &room.without(&draft)) else { continue };
+        let gpu_bytes = (0..room.gpus.len()).map(|gpu| fit.gpu_bytes[gpu] + draft.gpu_bytes[gpu]).collect();
+        let both = Fit { memory_bytes: fit.memory_bytes + draft.memory_bytes, gpu_bytes, ..fit };
+        assert!(is_within(&both, &room), "{room:?}: {both:?}");
+    }
+}
+
 proptest! {
     /// Whatever the machine, a plan stays within it.
     #[test]
