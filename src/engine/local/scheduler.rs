@@ -124,6 +124,7 @@ impl<'m> Scheduler<'m> {
         match self.decode(&rows, &parts) {
             Ok(()) => {
                 if self.worker.alone && rows.iter().all(|row| row.logits) {
+                    self.worker.wait();
                     self.worker.pace.note(rows.len(), start.elapsed());
                 }
                 self.hand_out(&parts);
