@@ -93,13 +93,9 @@ impl Client {
     }
 
     /// Tells of what commands, the user or an undo have changed in the files that it knows, but for the file at `except`.
-    async fn catch_up(&self, except: &Path) {
-        let mut texts = self.board.texts();
-        texts.retain(|(path, _)| path != except);
-        let read = |(path, told): (PathBuf, String)| (fs::read_to_string(&path), path, told);
-        let read = tokio::task::spawn_blocking(move || texts.into_iter().map(read).collect::<Vec<_>>());
-        for (now, path, told) in read.await.unwrap_or_default() {
-            match now.map(|text| plain(&text)) {
+    fn catch_up(&self, except: &Path) {
+        for (path, told) in self.board.texts().into_iter().filter(|(path, _)| path != except) {
+            match fs::read_to_string(&path).map(|text| plain(&text)) {
                 Ok(text) if text == plain(&told) => {}
                 Ok(text) => {
                     let version = self.board.change(&path, None, &text).version;
@@ -123,7 +119,8 @@ impl Client {
         before: Option<&str>,
         after: &str,
     ) -> Vec<Diagnostic> {
-        self.catch_up(&path).await;
+        // At once: a turn that is cancelled later has told of its edit all the same.
+        self.catch_up(&path);
         let change = self.board.change(&path, before, after);
         let text = after.to_owned();
         self.order(match change.version {

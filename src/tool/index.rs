@@ -68,7 +68,9 @@ impl Kept {
         } else {
             // A new one may be ignored, which only a walk can tell.
             self.walk(workspace);
-            self.ignored.extend(here.into_iter().filter(|path| !self.index.knows(path.as_str())));
+            self.ignored.extend(here);
+            let index = &self.index;
+            self.ignored.retain(|path| !index.knows(path.as_str()));
         }
     }
 
