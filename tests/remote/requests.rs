@@ -203,6 +203,27 @@ async fn a_demanded_call_is_begun_and_held_to_its_schema() {
 }
 
 #[tokio::test]
+async fn a_call_that_the_model_begins_is_held_to_its_schema_as_long_as_the_server_takes_that() {
+    let no = json!({"error": {"message": "unknown field: grammar_lazy"}}).to_string();
+    let call = "I read it. <tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"x\"}}";
+    let demanded = native("{\"name\": \"read\", \"arguments\": {\"path\": \"x\"}}");
+    let fake = llama_server(vec![native(call), Play::Status(400, "", no), native(call), demanded]).await;
+    let engine = completing(&fake).await;
+    let request = || Request { constraint: Constraint::Call(tools()), ..asking("go") };
+    // A grammar that begins with a call ends with it, in front of its closer.
+    assert_eq!(shown(&hear(&engine, request()).await.unwrap()), ["read x"]);
+    assert_eq!(shown(&hear(&engine, request()).await.unwrap()), ["read x"]);
+    let demand = Request { constraint: Constraint::MustCall(tools()), ..asking("go") };
+    assert_eq!(shown(&hear(&engine, demand).await.unwrap()), ["read x"]);
+    let bodies: Vec<_> = fake.asked().into_iter().map(|asked| asked.body).collect();
+    assert_eq!(bodies[0]["json_schema"]["anyOf"].as_array().map(Vec::len), Some(2));
+    assert_eq!(bodies[0]["grammar_lazy"], true);
+    assert!(bodies[2].get("json_schema").is_none());
+    // What is demanded is held all the same.
+    assert!(bodies[3].get("json_schema").is_some() && bodies[3].get("grammar_lazy").is_none());
+}
+
+#[tokio::test]
 async fn so_is_one_of_a_form_that_the_prompt_teaches() {
     let no = json!({"error": {"message": "json_schema is not supported"}}).to_string();
     let plays = vec![

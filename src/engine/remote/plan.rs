@@ -1,7 +1,7 @@
 //! From a request of the session to one that a server takes. Which way it goes (chat or raw completion) and which of a server's
 //! extras it uses is settled here; what a server turns out to refuse is not asked of it again.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -44,15 +44,17 @@ pub(super) enum Extra {
     Listed = 64,
     /// Special tokens written out (`skip_special_tokens`).
     Special = 128,
+    /// A grammar or JSON schema that holds once a call begins.
+    Lazy = 256,
 }
 
 /// What a server has refused so far.
 #[derive(Debug, Default)]
-pub(super) struct Refused(AtomicU8);
+pub(super) struct Refused(AtomicU16);
 
 impl Refused {
     pub fn has(&self, extra: Extra) -> bool {
-        self.0.load(Ordering::Relaxed) & extra as u8 != 0
+        self.0.load(Ordering::Relaxed) & extra as u16 != 0
     }
 
     /// Finds what an error may be about among what was used, and notes it. `None`: nothing that could be left out.
@@ -73,6 +75,7 @@ impl Refused {
                 Extra::Tools => &["auto tool choice", "\"auto\"", "tool-call-parser"],
                 Extra::Required => &["required", "tool_choice"],
                 Extra::Structure => &["grammar", "schema", "structured", "guided", "response_format", "ebnf"],
+                Extra::Lazy => &["lazy", "trigger", "structural", "grammar", "schema", "structured", "response_format"],
                 Extra::Prefill => &["continue_final_message", "prefill", "last message", "generation_prompt"],
                 Extra::Logprobs => &["logprob"],
                 Extra::Thinking => &["reasoning_effort", "chat_template_kwargs", "enable_thinking"],
@@ -85,7 +88,7 @@ impl Refused {
         let unnamed = || uses.iter().find(|extra| surely && **extra != Extra::Special);
         let extra = *uses.iter().find(named).or_else(unnamed)?;
         tracing::warn!(?extra, reason, "the server refuses this; going on without");
-        self.0.fetch_or(extra as u8, Ordering::Relaxed);
+        self.0.fetch_or(extra as u16, Ordering::Relaxed);
         Some(extra)
     }
 }

@@ -40,35 +40,13 @@ pub(super) fn plan(
         prompt.text.push_str(&dialect.end_of_thought(&prompt.text));
     }
     let plain = !request.prefix.is_empty() || matches!(request.constraint, Constraint::OneOf(_));
-    let mut output = match plain {
+    let output = match plain {
         true => Output::new(Box::new(Plain), &[]),
         false => Output::new(dialect.parser_after(&request.tools, &prompt), &request.tools),
     };
     let (mut body, mut uses) = (Map::new(), Vec::new());
     let mut text = prompt.text + &request.prefix;
-    let structured = !planner.refused.has(Extra::Structure);
-    match &request.constraint {
-        Constraint::OneOf(texts) => {
-            if structured {
-                structure::one_of(planner.server.structure(), texts, &mut body);
-                uses.push(Extra::Structure);
-            }
-            output = output.one_of(texts);
-        }
-        Constraint::MustCall(specs) if !plain => {
-            // Begun, a call is finished by any model. What it may be is told best by a JSON schema, whatever the dialect's own
-            // form: a small model that is begun in a form taught by the prompt copies the placeholders of its manual.
-            let opening = opening(dialect, structured);
-            text.push_str(opening);
-            if structured {
-                output = Output::new(planner.json.parser(&request.tools), &request.tools);
-                structure::json_schema(planner.server.structure(), structure::call(specs), &mut body);
-                uses.push(Extra::Structure);
-            }
-            output = output.opened_by(opening).only(specs);
-        }
-        Constraint::Free | Constraint::Call(_) | Constraint::MustCall(_) => {}
-    }
+    let output = constrain(planner, dialect, request, output, (&mut text, &mut body, &mut uses));
     let limit = match (request.max_tokens, way) {
         (Some(limit), _) => Some(limit),
         (None, Raw::Native) => None,
@@ -81,6 +59,46 @@ pub(super) fn plan(
     planner.stop(request, &mut body);
     let output = output.stop(&request.stop);
     Ok(Plan { path, body: Value::Object(body), uses, bytes, output, one_call: !plain })
+}
+
+/// Puts the request's constraint into the prompt and into what the server is told; returns what reads the answer then.
+fn constrain(
+    planner: &Planner,
+    dialect: &dyn Dialect,
+    request: &Request,
+    output: Output,
+    (text, body, uses): (&mut String, &mut Map<String, Value>, &mut Vec<Extra>),
+) -> Output {
+    let structure = planner.server.structure();
+    let structured = !planner.refused.has(Extra::Structure);
+    match &request.constraint {
+        Constraint::OneOf(texts) => {
+            if structured {
+                structure::one_of(structure, texts, body);
+                uses.push(Extra::Structure);
+            }
+            output.one_of(texts)
+        }
+        Constraint::MustCall(specs) if request.prefix.is_empty() => {
+            // Begun, a call is finished by any model. What it may be is told best by a JSON schema, whatever the dialect's own
+            // form: a small model that is begun in a form taught by the prompt copies the placeholders of its manual.
+            let opening = opening(dialect, structured);
+            text.push_str(opening);
+            if !structured {
+                return output.opened_by(opening).only(specs);
+            }
+            structure::json_schema(structure, structure::call(specs), body);
+            uses.push(Extra::Structure);
+            Output::new(planner.json.parser(&request.tools), &request.tools).opened_by(opening).only(specs)
+        }
+        Constraint::Call(specs) if request.prefix.is_empty() && dialect.name() == COMMON => {
+            if !planner.refused.has(Extra::Lazy) && structure::begun_call(structure, specs, body) {
+                uses.push(Extra::Lazy);
+            }
+            output
+        }
+        Constraint::Free | Constraint::Call(_) | Constraint::MustCall(_) => output,
+    }
 }
 
 /// What a demanded call begins with. Where no schema holds it, the white space behind the opening is the model's: tokens begin

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::server::Structure;
 use crate::dialect::{ToolSpec, schema};
 
+/// `COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN` of llama.cpp.
+const LLAMA_CPP_PATTERN: u8 = 2;
+
 /// Puts "one of these texts" into a request.
 pub(super) fn one_of(structure: Structure, texts: &[String], body: &mut Map<String, Value>) {
     match structure {
@@ -36,6 +39,35 @@ pub(super) fn json_schema(structure: Structure, schema: Value, body: &mut Map<St
             body.insert("response_format".into(), json!({"type": "json_schema", "json_schema": named}))
         }
     };
+}
+
+/// Puts "text, and where a call begins in it, one of `specs`" into a request. Returns whether the server has words for that; calls
+/// are those of [`super::COMMON`].
+pub(super) fn begun_call(structure: Structure, specs: &[ToolSpec], body: &mut Map<String, Value>) -> bool {
+    match structure {
+        Structure::LlamaCpp => {
+            json_schema(structure, call(specs), body);
+            body.insert("grammar_lazy".into(), true.into());
+            // The grammar begins where the group does.
+            let trigger = json!({"type": LLAMA_CPP_PATTERN, "value": r"<tool_call>\s*(\{)"});
+            body.insert("grammar_triggers".into(), json!([trigger]));
+        }
+        // vLLM takes it as a text.
+        Structure::Vllm => {
+            body.insert("structured_outputs".into(), json!({"structural_tag": structural_tag(specs).to_string()}));
+        }
+        Structure::SgLang => {
+            body.insert("response_format".into(), structural_tag(specs));
+        }
+        Structure::VllmGuided | Structure::ResponseFormat => return false,
+    }
+    true
+}
+
+/// The same as a structural tag of XGrammar.
+fn structural_tag(specs: &[ToolSpec]) -> Value {
+    let tag = json!({"begin": "<tool_call>\n", "schema": call(specs), "end": "\n</tool_call>"});
+    json!({"type": "structural_tag", "structures": [tag], "triggers": ["<tool_call>"]})
 }
 
 /// The schema of a call of one of `specs`, as `{"name": …, "arguments": {…}}`.
@@ -98,6 +130,23 @@ mod tests {
         assert_eq!(keys(Structure::Vllm), ["structured_outputs"]);
         assert_eq!(keys(Structure::VllmGuided), ["guided_choice"]);
         assert_eq!(keys(Structure::ResponseFormat), ["response_format"]);
+    }
+
+    #[test]
+    fn a_call_that_begins_is_held_where_a_server_can() {
+        let spec = ToolSpec { name: "read".into(), description: String::new(), parameters: json!({"type": "object"}) };
+        let held = |structure| {
+            let mut body = Map::new();
+            begun_call(structure, std::slice::from_ref(&spec), &mut body).then_some(body)
+        };
+        let body = held(Structure::LlamaCpp).unwrap();
+        assert_eq!(body["json_schema"]["properties"]["name"]["enum"], json!(["read"]));
+        assert_eq!(body["grammar_lazy"], true);
+        let tag = held(Structure::Vllm).unwrap()["structured_outputs"]["structural_tag"].clone();
+        let tag: Value = serde_json::from_str(tag.as_str().unwrap()).unwrap();
+        assert_eq!(held(Structure::SgLang).unwrap()["response_format"], tag);
+        assert_eq!(tag["structures"][0]["schema"]["properties"]["name"]["enum"], json!(["read"]));
+        assert!(held(Structure::VllmGuided).is_none() && held(Structure::ResponseFormat).is_none());
     }
 
     #[test]
