@@ -12,7 +12,8 @@ use crate::dialect::Thinking;
 use crate::permission::Mode;
 
 /// Keys that the folder's file may not set: whoever sends you a repository must not decide what it may do to you.
-const OWN_KEYS: &[&str] = &["mode", "network", "engine", "api-key", "template", "adapter", "language-servers"];
+const OWN_KEYS: &[&str] =
+    &["mode", "network", "engine", "api-key", "template", "adapter", "draft-model", "language-servers"];
 /// What environment variables for settings begin with: `MORU_MODEL`, `MORU_COMMAND_TIMEOUT`, …
 const PREFIX: &str = "MORU_";
 
@@ -100,7 +101,8 @@ pub struct Config {
     pub gpu_layers: Option<u32>,
     /// A LoRA adapter for the model, `FILE[:SCALE]`. Not from the folder's file.
     pub adapter: Option<String>,
-    /// A small model of the same vocabulary that guesses what the model will write, named as `model` is; `none` is none.
+    /// A small model of the same vocabulary that guesses what the model will write, named as `model` is; `none` is none. Not from the
+    /// folder's file.
     pub draft_model: Option<String>,
     /// Megabytes of the disk that KV caches may take for faster starts; 0 keeps none.
     pub snapshots: u64,
@@ -331,6 +333,7 @@ mod tests {
             "api-key = \"x\"",
             "template = \"/etc/passwd\"",
             "adapter = \"x\"",
+            "draft-model = \"x\"",
         ] {
             assert!(matches!(load("", line, &[]), Err(ConfigError::NotYours { .. })), "{line}");
         }

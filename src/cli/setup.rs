@@ -17,7 +17,7 @@ use crate::lsp::{self, Installed, Rules, Servers, UnknownServer};
 use crate::model::catalog::SamplingDefaults;
 use crate::model::device::{self, Machine};
 use crate::model::fit::{self, Fit, Room};
-use crate::model::{self, ResolvedModel};
+use crate::model::{self, Gguf, ResolvedModel};
 use crate::permission::{Mode, Policy};
 use crate::sandbox::{self, Places, Sandbox};
 use crate::session::profile::Workflow;
@@ -62,9 +62,10 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     let dialect = dialect.or_else(|| Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters));
     let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
-    let draft = draft(config, dirs, &mut room)?.map(|(found, fit)| DraftOptions {
+    let mut draft = draft(config, dirs, &found.gguf, &mut room).map(|(found, fit)| DraftOptions {
         path: found.path,
         context: fit.context,
+        kv_type: fit.kv_type,
         gpu_layers: fit.gpu_layers,
         always: false,
     });
@@ -93,24 +94,49 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
                 room = room.with_less_gpu();
                 complain(&format!("{error}; trying again with less on the GPU"));
             }
+            Err(EngineError::Draft(reason)) => {
+                draft = None;
+                complain(&format!("{reason}; going on without it"));
+            }
             loaded => return Ok(loaded?),
         }
     }
 }
 
-/// The draft model that the settings name, and how it is loaded. What it takes is no longer in `room`.
-pub fn draft(config: &Config, dirs: &Dirs, room: &mut Room) -> Result<Option<(ResolvedModel, Fit)>, Error> {
-    let Some(name) = config.draft_model.as_deref().filter(|name| !matches!(*name, "" | "none")) else {
-        return Ok(None);
-    };
-    let found = model::resolve(name, dirs)?;
+/// The draft model that the settings name, and how it is loaded beside `model`. What it takes is no longer in `room`. One that
+/// cannot be had, or would take the place of `model`, is left out with a word on stderr: it is for speed alone.
+pub fn draft(config: &Config, dirs: &Dirs, model: &Gguf, room: &mut Room) -> Option<(ResolvedModel, Fit)> {
+    let name = config.draft_model.as_deref().filter(|name| !matches!(*name, "" | "none"))?;
+    match beside(name, dirs, model, room) {
+        Ok((found, fit)) => {
+            tracing::info!(model = found.name, %fit, "plan of the draft model");
+            *room = room.without(&fit);
+            Some((found, fit))
+        }
+        Err(reason) => {
+            complain(&format!("the draft model {name} is left out: {reason}"));
+            None
+        }
+    }
+}
+
+fn beside(name: &str, dirs: &Dirs, model: &Gguf, room: &Room) -> Result<(ResolvedModel, Fit), String> {
+    let found = model::resolve(name, dirs).map_err(|e| e.to_string())?;
+    if found.gguf.size > model.size / 2 {
+        return Err("it is not much smaller than the model; take one that is".into());
+    }
+    let alone = fit::fit(model, room).map_err(|e| e.to_string())?;
     let context = if room.context == 0 { DRAFT_CONTEXT } else { room.context.min(DRAFT_CONTEXT) };
-    // All of it goes where the other one goes, of which a part may be told to.
+    // All of it goes where the model goes, of which a part may be told to.
     let gpu_layers = room.gpu_layers.filter(|&layers| layers == 0);
-    let fit = fit::fit(&found.gguf, &Room { context, gpu_layers, ..room.clone() })?;
-    tracing::info!(model = found.name, %fit, "plan of the draft model");
-    *room = room.without(&fit);
-    Ok(Some((found, fit)))
+    let fit = fit::fit(&found.gguf, &Room { context, gpu_layers, ..room.clone() }).ok();
+    let fit = fit.filter(|fit| fit.cpu_experts.is_empty());
+    let leaves_enough = |fit: &Fit| {
+        fit::fit(model, &room.without(fit))
+            .is_ok_and(|with| (with.gpu_layers, with.cpu_experts.len()) == (alone.gpu_layers, alone.cpu_experts.len()))
+    };
+    let fit = fit.filter(leaves_enough);
+    fit.map(|fit| (found, fit)).ok_or_else(|| "there is no room for it beside the model; close other programs".into())
 }
 
 /// How the catalog says to sample; `None` where it says nothing.

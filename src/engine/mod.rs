@@ -209,6 +209,9 @@ pub enum EngineError {
     /// llama.cpp could not lay the model out, or make its context: with less of it, or elsewhere, it may.
     #[error("{0}")]
     NoRoom(String),
+    /// The draft model cannot draft for this one, which can do without.
+    #[error("{0}")]
+    Draft(String),
     /// The prompt does not fit.
     #[error(
         "the conversation has {prompt} tokens and the context holds {context}; shorten the request or start with a larger --context"

@@ -32,7 +32,7 @@ pub struct Copying {
     pub prose_ratio: f64,
     /// A tool call that the grammar holds to its form, against free text, both without drafts.
     pub constrained_ratio: f64,
-    /// The share of the drafted tokens that stand in the copy.
+    /// The share of the drafted tokens that stand in the copy, a draft model's guesses among them.
     pub acceptance: f64,
     /// Both ways wrote the same copies, and the same prose. llama.cpp computes batches of other sizes in another order, so that
     /// choices between tokens of about the same logit can differ.

@@ -62,7 +62,7 @@ pub fn run(model: &str, args: &Args, config: &Config, dirs: &Dirs) -> Result<(),
         LocalEngine::prepare()?;
         device::room(config.context, config.gpu_layers)
     };
-    let draft = setup::draft(config, dirs, &mut room)?;
+    let draft = setup::draft(config, dirs, &resolved.gguf, &mut room);
     let draft = draft.as_ref().map(|(found, fit)| Report { model: &found.name, fit, draft: None });
     let fit = fit::fit(&resolved.gguf, &room)?;
     let text = if args.json {

@@ -72,10 +72,18 @@ enum Phase {
     /// The prompt's rest, and how many of its tokens are decoded. Where to pause: to put what other prompts share on disk, and
     /// to make a checkpoint; in tokens that the slot holds then.
     Reading { rest: Vec<LlamaToken>, done: usize, snapshot_at: Option<usize>, checkpoint_at: Option<usize> },
-    /// The last token, which is still to be decoded, with a draft of what comes after it.
-    Writing { next: Vec<LlamaToken> },
+    /// The last token, which is still to be decoded, with a draft of what comes after it; `guessed` by the draft model.
+    Writing { next: Vec<LlamaToken>, guessed: bool },
     /// Only the last token is still to be decoded: the next prompt holds it too.
     Ending { last: LlamaToken, stop: Stop },
+}
+
+/// What comes behind the tokens that were just taken in.
+enum After {
+    /// A token, which is still to be decoded.
+    Next(LlamaToken),
+    /// The end, perhaps with a last token that is still to be decoded.
+    Over(Option<LlamaToken>, Stop),
 }
 
 /// The output's state.
@@ -175,7 +183,7 @@ impl Generation {
                 let end = rest.len().min(done + most.min(until));
                 (&rest[*done..end], false)
             }
-            Phase::Writing { next } => (next, true),
+            Phase::Writing { next, .. } => (next, true),
             Phase::Ending { last, .. } => (std::slice::from_ref(last), false),
         }
     }
@@ -205,12 +213,12 @@ impl Generation {
                     self.finish(worker, Stop::Length);
                     return Ok(true);
                 }
-                self.write(worker, first + count - 1, &[])
+                self.write(worker, first + count - 1, &[], false)
             }
-            Phase::Writing { next } => {
-                let next = std::mem::take(next);
+            Phase::Writing { next, guessed } => {
+                let (next, guessed) = (std::mem::take(next), *guessed);
                 worker.push(self.job.slot, &next[..1]);
-                self.write(worker, first, &next[1..])
+                self.write(worker, first, &next[1..], guessed)
             }
             Phase::Ending { last, stop } => {
                 let (last, stop) = (*last, *stop);
@@ -241,10 +249,16 @@ impl Generation {
 
     /// Samples behind row `first` and, as long as what is sampled is what was drafted, behind the rows after it. Returns
     /// whether the generation is over.
-    fn write(&mut self, worker: &mut Worker<'_>, first: usize, drafted: &[LlamaToken]) -> Result<bool, EngineError> {
+    fn write(
+        &mut self,
+        worker: &mut Worker<'_>,
+        first: usize,
+        drafted: &[LlamaToken],
+        guessed: bool,
+    ) -> Result<bool, EngineError> {
         self.usage.drafted += drafted.len();
         let mut accepted = 0;
-        let ended = loop {
+        let (after, wrong) = loop {
             let row = first + accepted;
             let written = &mut self.written;
             let forced = self.job.thinking.as_mut().and_then(Allowance::forced);
@@ -252,37 +266,41 @@ impl Generation {
                 Some(token) => token,
                 None => written.sampler.pick(worker.logits(row), written.matcher.as_mut())?,
             };
+            let expected = drafted.get(accepted);
+            let right = expected == Some(&token);
+            let wrong = expected.is_some() && !right;
             if worker.model.vocab().is_eog(token) || self.job.opener == Some(token) {
-                break Some((None, Stop::End));
+                break (After::Over(None, Stop::End), wrong);
             }
             let complete = self.take(worker, token, row)?;
-            let right = drafted.get(accepted) == Some(&token);
             if right {
                 worker.push(self.job.slot, &[token]);
                 accepted += 1;
             }
             if let Some(stop) = self.ended(complete) {
-                break Some(((!right).then_some(token), stop));
+                break (After::Over((!right).then_some(token), stop), wrong);
             }
             if !right {
-                self.phase = Phase::Writing { next: self.next(worker, token) };
-                break None;
+                break (After::Next(token), wrong);
             }
         };
         self.usage.accepted += accepted;
-        if let Some(model) = &mut worker.draft_model {
-            model.note(accepted);
-        }
         if accepted < drafted.len() {
             worker.trim(self.job.slot);
         }
-        match ended {
-            None => Ok(false),
-            Some((Some(last), stop)) => {
+        if guessed && let Some(model) = &mut worker.draft_model {
+            model.note(accepted, wrong);
+        }
+        match after {
+            After::Next(token) => {
+                self.phase = self.next(worker, token);
+                Ok(false)
+            }
+            After::Over(Some(last), stop) => {
                 self.phase = Phase::Ending { last, stop };
                 Ok(false)
             }
-            Some((None, stop)) => {
+            After::Over(None, stop) => {
                 self.finish(worker, stop);
                 Ok(true)
             }
@@ -291,30 +309,33 @@ impl Generation {
 
     /// What the next batch decodes: `token`, and what the grammar forces, the drafter expects or the draft model guesses behind
     /// it.
-    fn next(&mut self, worker: &mut Worker<'_>, token: LlamaToken) -> Vec<LlamaToken> {
+    fn next(&mut self, worker: &mut Worker<'_>, token: LlamaToken) -> Phase {
         let mut next = vec![token];
         let left = self.written.limit - self.written.tokens.len();
-        if let Some(closing) = self.job.thinking.as_ref().map(Allowance::closing).filter(|closing| !closing.is_empty())
-        {
+        let closing = self.job.thinking.as_ref().map(Allowance::closing).unwrap_or_default();
+        if !closing.is_empty() {
             next.extend(closing.iter().take(left.min(MOST_FORCED)));
-            return next;
+            return Phase::Writing { next, guessed: false };
         }
-        let Written { matcher, drafter: Some(drafter), .. } = &mut self.written else { return next };
+        let Written { matcher, drafter: Some(drafter), .. } = &mut self.written else {
+            return Phase::Writing { next, guessed: false };
+        };
         if !worker.alone {
             // The batch is full of what others write already.
-            return next;
+            return Phase::Writing { next, guessed: false };
         }
         let most = left.min(Pace::LONGEST - 1);
         let forced = matcher.as_mut().map(Matcher::compute_ff_tokens).unwrap_or_default();
-        if !forced.is_empty() {
+        if forced.is_empty() {
+            next.extend(drafter.draft(most, &worker.pace).iter().map(|&t| LlamaToken(t)));
+        } else {
             next.extend(forced.iter().take(most.min(MOST_FORCED)).map(|t| LlamaToken(t.cast_signed())));
-            return next;
         }
-        next.extend(drafter.draft(most, &worker.pace).iter().map(|&t| LlamaToken(t)));
-        if next.len() == 1 {
-            next.extend(worker.guess(self.job.slot, token, most, &|| self.job.is_cancelled()));
+        let guessed = next.len() == 1;
+        if guessed {
+            next.extend(worker.guess(self.job.slot, token, left, &|| self.job.is_cancelled()));
         }
-        next
+        Phase::Writing { next, guessed }
     }
 
     /// Why the output ends behind the token that was taken in last.

@@ -4,6 +4,7 @@ mod adapter;
 mod checkpoint;
 mod draft_model;
 mod generate;
+mod guesses;
 mod handle;
 mod kv;
 mod largest;
@@ -377,9 +378,8 @@ fn work<'m>(
     }
     let mut worker = Worker::new(model, context, threads, chunk, grammars, snapshots(options), gpu);
     if let (Some(draft), Some(given)) = (draft, &options.draft) {
-        let context = new_context(draft, given.context, KvType::F16, threads, CPU_CHUNK)?;
-        let size = draft.size() as f64 / model.size().max(1) as f64;
-        worker.draft_model = Some(DraftModel::new(draft, context, size, given));
+        let context = new_context(draft, given.context, given.kv_type, threads, CPU_CHUNK)?;
+        worker.draft_model = Some(DraftModel::new(draft, context, model, given));
     }
     Ok(worker)
 }

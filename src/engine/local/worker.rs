@@ -25,10 +25,14 @@ use crate::engine::{EngineError, Sampling};
 pub const SLOTS: usize = 16;
 
 /// What `llama_decode` returns where the watch stopped it.
-const STOPPED: i32 = 2;
+pub const STOPPED: i32 = 2;
 
 /// Nodes of the graph between two looks at whether a token hangs.
 const NODES: usize = 16;
+
+/// How long a look at what else is running holds while a prompt is read: what ran for a moment at its beginning must not slow
+/// all of it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// So often one token is begun again with another number of threads.
 const MOST_RESTARTS: usize = 4;
@@ -78,6 +82,8 @@ pub struct Worker<'m> {
     context: LlamaContext<'m>,
     handle: Option<Handle>,
     threads: Threads,
+    /// When it was last looked at what else is running.
+    looked: Instant,
     /// What the KV cache holds of each conversation.
     pub slots: Vec<Slot>,
     /// Where each can go back to, where the memory cannot be cut.
@@ -109,6 +115,7 @@ impl<'m> Worker<'m> {
             handle: Handle::of(&context),
             context,
             threads: Threads::new(threads),
+            looked: Instant::now(),
             slots: vec![Slot::default(); SLOTS],
             checkpoints: vec![Checkpoints::default(); SLOTS],
             batch: LlamaBatch::new(chunk, 1),
@@ -149,10 +156,11 @@ impl<'m> Worker<'m> {
         }
     }
 
-    /// Settles how many threads to begin with, while nothing is under way.
+    /// Settles how many threads to begin with, or to go on with between two batches.
     pub fn look_around(&mut self) {
-        // Of this program's own threads only this one runs now.
+        // Of llama.cpp's threads only this one runs now.
         self.threads.begin(&System { own: 1 });
+        self.looked = Instant::now();
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
@@ -291,6 +299,10 @@ impl<'m> Worker<'m> {
     /// There is no room, it was stopped, or llama.cpp could not decode.
     pub fn decode(&mut self, rows: &[Row], watch: Watch<'_>) -> Result<(), Failure> {
         let broken = |e: &dyn std::fmt::Display| Failure::Broken(EngineError::Decode(e.to_string()));
+        let reads = rows.iter().any(|row| !row.logits);
+        if reads && self.looked.elapsed() >= LOOK_AGAIN {
+            self.look_around();
+        }
         self.batch.clear();
         for row in rows {
             let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
@@ -340,10 +352,11 @@ impl<'m> Worker<'m> {
         self.compute(watch)
     }
 
-    /// What the draft model expects behind what a slot holds and `next`: at most `most` tokens.
-    pub fn guess(&mut self, slot: usize, next: LlamaToken, most: usize, watch: Watch<'_>) -> Vec<LlamaToken> {
+    /// What the draft model expects behind what a slot holds and `next`, where at most `left` tokens are still to come.
+    pub fn guess(&mut self, slot: usize, next: LlamaToken, left: usize, watch: Watch<'_>) -> Vec<LlamaToken> {
         let Some(model) = &mut self.draft_model else { return Vec::new() };
-        model.draft(self.slots[slot].tokens(), next.0, most, &self.pace, self.threads.now(), watch)
+        model.set_threads(self.threads.now());
+        model.draft(self.slots[slot].tokens(), next.0, left, &self.pace, watch)
     }
 
     /// Waits until what was handed to a GPU is computed, for whoever takes the time.
