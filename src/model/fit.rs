@@ -71,9 +71,13 @@ impl Room {
             Gpu { free, ..gpu.clone() }
         };
         let gpus: Vec<Gpu> = self.gpus.iter().enumerate().map(left).collect();
+        Self { memory: self.memory.saturating_sub(self.main_memory(fit)), gpus, ..self.clone() }
+    }
+
+    /// Bytes of main memory that a plan takes, where the memory of some GPUs is a part of it.
+    fn main_memory(&self, fit: &Fit) -> u64 {
         let unified = self.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
-        let taken = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        Self { memory: self.memory.saturating_sub(taken), gpus, ..self.clone() }
+        unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// The same with a quarter less on each GPU, and none on one that has hardly anything left.
@@ -265,10 +269,8 @@ impl<'a> Planner<'a> {
 
     fn fits(&self, choice: Choice<'_>) -> bool {
         let fit = self.plan(choice);
-        let unified = self.room.gpus.iter().zip(&fit.gpu_bytes).filter(|(gpu, _)| gpu.unified);
-        let main = unified.fold(fit.memory_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
         let room = |(gpu, &bytes): (&Gpu, &u64)| bytes <= gpu.usable();
-        main <= self.room.usable() && self.room.gpus.iter().zip(&fit.gpu_bytes).all(room)
+        self.room.main_memory(&fit) <= self.room.usable() && self.room.gpus.iter().zip(&fit.gpu_bytes).all(room)
     }
 
     /// What a choice takes, with the layers spread over the GPUs as llama.cpp does it.

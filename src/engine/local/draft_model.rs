@@ -18,7 +18,7 @@ use super::handle::{Handle, Watch};
 use super::kv::Token;
 use super::largest::likeliest;
 use super::pace::Pace;
-use super::worker::STOPPED;
+use super::worker::{STOPPED, can_cut};
 use crate::engine::EngineError;
 use crate::model::fit::KvType;
 
@@ -48,7 +48,7 @@ pub struct DraftOptions {
 pub struct DraftModel<'m> {
     model: &'m LlamaModel,
     context: LlamaContext<'m>,
-    handle: Option<Handle>,
+    handle: Handle,
     batch: LlamaBatch<'static>,
     /// Tokens that both models know.
     vocabulary: Token,
@@ -76,9 +76,7 @@ impl<'m> DraftModel<'m> {
 
     /// From now on so many threads guess.
     pub fn set_threads(&self, threads: usize) {
-        if let Some(handle) = &self.handle {
-            handle.set_threads(i32::try_from(threads).unwrap_or(1));
-        }
+        self.handle.set_threads(threads);
     }
 
     /// What comes behind `conversation` and `next`, as far as guessing pays where `left` tokens are still to come. Nothing,
@@ -155,12 +153,7 @@ impl<'m> DraftModel<'m> {
                 let known = if token < self.vocabulary { token } else { 0 };
                 self.batch.add(LlamaToken(known), i32::try_from(at).ok()?, &[0], at == last).ok()?;
             }
-            let Self { context, handle, batch, .. } = self;
-            let decoded = match handle {
-                Some(handle) => handle.watched(watch, || context.decode(batch)),
-                None => context.decode(batch),
-            };
-            match decoded {
+            match self.handle.watched(watch, || self.context.decode(&mut self.batch)) {
                 Ok(()) => self.held.tokens.extend_from_slice(chunk),
                 Err(DecodeError::Unknown(STOPPED)) => {
                     let (start, kept) = (self.held.start, self.held.tokens.len());
@@ -172,9 +165,7 @@ impl<'m> DraftModel<'m> {
                 Err(error) => return self.give_up(&error),
             }
         }
-        if let Some(handle) = &self.handle {
-            handle.wait();
-        }
+        self.handle.wait();
         self.guesses.took(tokens.len(), start.elapsed().as_secs_f64());
         Some(())
     }
@@ -224,16 +215,13 @@ fn share_vocabulary(a: &LlamaModel, b: &LlamaModel) -> bool {
 /// llama.cpp cannot load the file, or the model cannot draft for `target`.
 pub fn load(options: &DraftOptions, backend: &LlamaBackend, target: &LlamaModel) -> Result<LlamaModel, EngineError> {
     let params = LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers);
-    let path = options.path.display();
-    let model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
-        EngineError::NoRoom(format!("llama.cpp cannot load {path}: {error}; see the log for its reasons"))
-    })?;
-    let cut = |model: &LlamaModel| !model.is_recurrent() && !model.is_hybrid();
+    let model = super::read(backend, &options.path, &params)?;
     let reason = match () {
-        () if !cut(&model) || !cut(target) => "one of them keeps a state that cannot go back by single tokens",
+        () if !can_cut(&model) || !can_cut(target) => "one of them keeps a state that cannot go back by single tokens",
         () if !share_vocabulary(&model, target) => "they do not share a vocabulary",
         () => return Ok(model),
     };
+    let path = options.path.display();
     Err(EngineError::Draft(format!(
         "{path} cannot draft for this model: {reason}; take a smaller one of the same family"
     )))

@@ -22,7 +22,7 @@ mod worker;
 
 use std::ffi::CString;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -127,10 +127,7 @@ impl LocalEngine {
         if let Some(names) = &experts {
             params.as_mut().add_cpu_buft_override(names);
         }
-        let mut model = LlamaModel::load_from_file(backend, &options.path, &params).map_err(|error| {
-            let path = options.path.display();
-            EngineError::NoRoom(format!("llama.cpp cannot load {path}: {error}; see the log for its reasons"))
-        })?;
+        let mut model = read(backend, &options.path, &params)?;
         let adapter = options.adapter.as_ref().map(|adapter| adapter.load(&mut model)).transpose()?;
         let model = Arc::new(model);
         let prompts = Prompts::new(model.clone(), options)?;
@@ -332,6 +329,14 @@ fn device_names(gpu_layers: u32) -> String {
     if gpu_layers == 0 || gpus.is_empty() { "CPU".into() } else { gpus.join(", ") }
 }
 
+/// Reads a model's file.
+fn read(backend: &LlamaBackend, path: &Path, params: &LlamaModelParams) -> Result<LlamaModel, EngineError> {
+    LlamaModel::load_from_file(backend, path, params).map_err(|error| {
+        let path = path.display();
+        EngineError::NoRoom(format!("llama.cpp cannot load {path}: {error}; see the log for its reasons"))
+    })
+}
+
 /// Starts the thread and waits until its contexts stand.
 fn start(
     model: Arc<LlamaModel>,
@@ -342,16 +347,13 @@ fn start(
     let (commands, receiver) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let options = options.clone();
-    let run = move || {
-        let made = work(&model, adapter.as_mut(), draft.as_ref(), &options);
-        match made {
-            Ok(worker) => {
-                let _ = ready.send(Ok(()));
-                Scheduler::new(worker).serve(receiver);
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-            }
+    let run = move || match make_worker(&model, adapter.as_mut(), draft.as_ref(), &options) {
+        Ok(worker) => {
+            let _ = ready.send(Ok(()));
+            Scheduler::new(worker).serve(receiver);
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
         }
     };
     let failed = |e: &dyn std::fmt::Display| EngineError::Load(format!("the model's thread cannot be started: {e}"));
@@ -361,7 +363,7 @@ fn start(
 }
 
 /// Makes the contexts, on the thread that will own them.
-fn work<'m>(
+fn make_worker<'m>(
     model: &'m Arc<LlamaModel>,
     adapter: Option<&mut LlamaLoraAdapter>,
     draft: Option<&'m LlamaModel>,

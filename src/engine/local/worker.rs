@@ -80,7 +80,7 @@ pub enum Failure {
 pub struct Worker<'m> {
     pub model: &'m LlamaModel,
     context: LlamaContext<'m>,
-    handle: Option<Handle>,
+    handle: Handle,
     threads: Threads,
     /// When it was last looked at what else is running.
     looked: Instant,
@@ -133,9 +133,9 @@ impl<'m> Worker<'m> {
         self.context.n_ctx() as usize
     }
 
-    /// Whether the memory of this model can be cut back to any token, as that of attention can and a recurrent state cannot.
+    /// As [`can_cut`].
     pub fn can_cut(&self) -> bool {
-        !self.model.is_recurrent() && !self.model.is_hybrid()
+        can_cut(self.model)
     }
 
     /// The logits behind a row of the last batch.
@@ -361,15 +361,12 @@ impl<'m> Worker<'m> {
 
     /// Waits until what was handed to a GPU is computed, for whoever takes the time.
     pub fn wait(&self) {
-        if let Some(handle) = &self.handle {
-            handle.wait();
-        }
+        self.handle.wait();
     }
 
     fn compute(&mut self, watch: Watch<'_>) -> Result<(), DecodeError> {
-        let Some(handle) = &self.handle else { return self.context.decode(&mut self.batch) };
-        handle.set_threads(i32::try_from(self.threads.now()).unwrap_or(1));
-        handle.watched(watch, || self.context.decode(&mut self.batch))
+        self.handle.set_threads(self.threads.now());
+        self.handle.watched(watch, || self.context.decode(&mut self.batch))
     }
 
     /// Puts what a slot holds on disk, for a later start.
@@ -477,6 +474,11 @@ impl<'m> Worker<'m> {
             Failure::Broken(error) => error,
         })
     }
+}
+
+/// Whether the memory of a model can be cut back to any token, as that of attention can and a recurrent state cannot.
+pub fn can_cut(model: &LlamaModel) -> bool {
+    !model.is_recurrent() && !model.is_hybrid()
 }
 
 fn id(slot: usize) -> i32 {
