@@ -79,7 +79,11 @@ async fn a_model_that_cannot_draft_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mamba.gguf");
     mamba(&path);
-    let Err(error) = LocalEngine::load(&with_draft(stage::options(None), path)) else { panic!("it was loaded") };
-    assert!(matches!(error, EngineError::Draft(_)), "{error}");
-    assert!(error.to_string().contains("cannot draft for this model"), "{error}");
+    let broken = folder.path().join("broken.gguf");
+    std::fs::write(&broken, b"GGUF and nothing more").unwrap();
+    for (path, reason) in [(path, "cannot draft for this model"), (broken, "llama.cpp cannot load")] {
+        let Err(error) = LocalEngine::load(&with_draft(stage::options(None), path)) else { panic!("it was loaded") };
+        assert!(matches!(error, EngineError::Draft(_)), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 }

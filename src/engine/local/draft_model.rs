@@ -215,7 +215,7 @@ fn share_vocabulary(a: &LlamaModel, b: &LlamaModel) -> bool {
 /// llama.cpp cannot load the file, or the model cannot draft for `target`.
 pub fn load(options: &DraftOptions, backend: &LlamaBackend, target: &LlamaModel) -> Result<LlamaModel, EngineError> {
     let params = LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers);
-    let model = super::read(backend, &options.path, &params)?;
+    let model = super::read(backend, &options.path, &params).map_err(can_do_without)?;
     let reason = match () {
         () if !can_cut(&model) || !can_cut(target) => "one of them keeps a state that cannot go back by single tokens",
         () if !share_vocabulary(&model, target) => "they do not share a vocabulary",
@@ -225,6 +225,11 @@ pub fn load(options: &DraftOptions, backend: &LlamaBackend, target: &LlamaModel)
     Err(EngineError::Draft(format!(
         "{path} cannot draft for this model: {reason}; take a smaller one of the same family"
     )))
+}
+
+/// The same of a draft model: the session goes on without it.
+pub fn can_do_without(error: EngineError) -> EngineError {
+    EngineError::Draft(error.to_string())
 }
 
 #[cfg(test)]

@@ -380,7 +380,8 @@ fn make_worker<'m>(
     }
     let mut worker = Worker::new(model, context, threads, chunk, grammars, snapshots(options), gpu);
     if let (Some(draft), Some(given)) = (draft, &options.draft) {
-        let context = new_context(draft, given.context, given.kv_type, threads, CPU_CHUNK)?;
+        let context = new_context(draft, given.context, given.kv_type, threads, CPU_CHUNK)
+            .map_err(draft_model::can_do_without)?;
         worker.draft_model = Some(DraftModel::new(draft, context, model, given));
     }
     Ok(worker)
