@@ -53,13 +53,14 @@ pub async fn start_service(spec: ServiceSpec<'_>) -> Result<Service, CommandErro
         let (stdin, input) = io::pipe()?;
         let (output, stdout) = io::pipe()?;
         command.stdin(stdin).stdout(stdout).stderr(Stdio::null());
-        Ok((Tree::start(command, &sandbox, mark())?, OwnedFd::from(input), OwnedFd::from(output)))
+        let tree = Tree::start(command, &sandbox, mark())?;
+        let lease = Lease(tree.ender());
+        // Whoever waits for a process takes it off the system's list when it has ended, also where nobody wants it any more.
+        drop(on_thread(move || tree.wait()));
+        Ok((lease, OwnedFd::from(input), OwnedFd::from(output)))
     });
     let started = started.await.map_err(|error| CommandError::Start(io::Error::other(error)))?;
-    let (tree, input, output) = started.map_err(CommandError::Start)?;
-    let lease = Lease(tree.ender());
-    // Whoever waits for a process takes it off the system's list when it has ended.
-    drop(on_thread(move || tree.wait()));
+    let (lease, input, output) = started.map_err(CommandError::Start)?;
     Ok(Service {
         input: ChildStdin::from_std(input.into()).map_err(CommandError::Start)?,
         output: ChildStdout::from_std(output.into()).map_err(CommandError::Start)?,
