@@ -20,7 +20,7 @@ impl Thinking {
     /// Tokens of reasoning before an answer, at most.
     pub fn budget(self) -> usize {
         match self {
-            Self::Off => 1,
+            Self::Off => 0,
             Self::Low => 512,
             Self::Medium => 2048,
             Self::High => 8192,
@@ -42,11 +42,10 @@ impl Thinking {
     /// (Seed-OSS).
     pub fn variables(self) -> Map<String, Value> {
         let on = self != Self::Off;
-        let budget = if on { self.budget() } else { 0 };
         let mut variables = Map::from_iter([
             ("enable_thinking".to_owned(), on.into()),
             ("thinking".to_owned(), on.into()),
-            ("thinking_budget".to_owned(), budget.into()),
+            ("thinking_budget".to_owned(), self.budget().into()),
         ]);
         // Kimi K3 knows no middle, and refuses other words.
         let of_kimi = self.effort().map(|_| match self {

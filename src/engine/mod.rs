@@ -5,6 +5,7 @@
 pub mod local;
 pub mod remote;
 pub mod scripted;
+mod thinking;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

@@ -12,6 +12,7 @@ mod real;
 mod requests;
 mod session;
 mod shapes;
+mod thinking;
 #[allow(dead_code)]
 #[path = "../pair/world.rs"]
 mod world;

@@ -10,10 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moru::engine::remote::RemoteEngine;
+use moru::dialect::Thinking;
+use moru::engine::remote::{Api, Options, RemoteEngine};
 use serde_json::Value;
 
 use crate::fake::{asking, hear, options};
+use crate::requests::thinking_template;
 use crate::world::{REQUEST, World, of_type};
 
 /// One model at a time.
@@ -165,6 +167,31 @@ fn the_server_is_told_of_an_interrupt_and_a_session_survives_its_death() {
     let question = "What was my first request about? Answer in a few words.";
     let (ran, events) = world.exec(&["--engine", &address, "--resume", "last", question]);
     assert_eq!((ran.code, events[0]["turn"].as_u64()), (Some(0), Some(3)), "{ran:?}");
+}
+
+/// The model does not reason by itself: a template begins it.
+#[test]
+fn reasoning_is_ended_in_time_and_an_answer_follows() {
+    let Some((program, model, _lock)) = program("qwen2.5-coder-0.5b.gguf") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(program, model, folder.path().join("log"));
+    let template = folder.path().join("template.jinja");
+    std::fs::write(&template, thinking_template()).unwrap();
+    let options = Options {
+        api: Some(Api::Completions),
+        dialect: Some("hermes".into()),
+        template: Some(template),
+        thinking: Some(Thinking::Off),
+        ..options(&server.address())
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let engine = RemoteEngine::connect(&options).await.unwrap();
+        let request = moru::engine::Request { max_tokens: Some(24), ..asking("Say hello.") };
+        let heard = hear(&engine, request).await.unwrap();
+        assert!(heard.reasoning.contains("That is enough thought."), "{heard:?}");
+        assert!(!heard.text.trim().is_empty() && heard.usage.generated > 1, "{heard:?}");
+        assert!(heard.usage.cached > 0, "what was read and thought is not read again: {heard:?}");
+    });
 }
 
 #[test]

@@ -15,11 +15,16 @@ pub async fn llama_server(plays: Vec<Play>) -> Fake {
     llama_server_with(TEMPLATE, plays).await
 }
 
-/// One whose model thinks: its template begins the reasoning.
+/// One whose model thinks.
 pub async fn thinking_llama_server(plays: Vec<Play>) -> Fake {
+    llama_server_with(&thinking_template(), plays).await
+}
+
+/// A template that begins the reasoning.
+pub fn thinking_template() -> String {
     let template = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}");
     assert_ne!(template, TEMPLATE);
-    llama_server_with(&template, plays).await
+    template
 }
 
 async fn llama_server_with(template: &str, plays: Vec<Play>) -> Fake {

@@ -11,9 +11,9 @@ use super::output::{Utf8, is_loop};
 use super::pace::Pace;
 use super::sample::{Sampler, logprob};
 use super::speculate::Drafter;
-use super::thinking::Allowance;
 use super::worker::{Brought, Worker};
 use crate::dialect::{Grammar, Parsed, Parser};
+use crate::engine::thinking::Allowance;
 use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
 
 /// Tokens that must be left for an answer.
@@ -40,7 +40,7 @@ pub struct Job {
     /// Texts to draft from; `None` drafts nothing.
     pub copy_from: Option<Vec<String>>,
     /// How long the model may reason before it answers; `None` where its form has no marks for that.
-    pub thinking: Option<Allowance>,
+    pub thinking: Option<Allowance<LlamaToken>>,
     /// What the next message of somebody else would begin with: who writes it has ended, with or without a word of it.
     pub opener: Option<LlamaToken>,
     pub cancel: CancellationToken,

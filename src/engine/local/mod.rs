@@ -15,7 +15,6 @@ mod sample;
 mod scheduler;
 mod snapshot;
 mod speculate;
-mod thinking;
 mod threads;
 mod vocabulary;
 mod worker;
@@ -48,8 +47,8 @@ use self::prompt::Prompts;
 use self::sample::Grammars;
 use self::scheduler::{Command, Scheduler, Work};
 use self::snapshot::Snapshots;
-use self::thinking::Allowance;
 use self::worker::{SLOTS, Worker};
+use super::thinking::{self, Allowance};
 use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request, Sampling};
 use crate::dialect::{Grammar, Message, Parsed, Parser, Thinking, ToolSpec};
 use crate::model::fit::KvType;
@@ -101,7 +100,7 @@ pub struct LocalEngine {
     /// The control token that the user's messages begin with.
     opener: Option<LlamaToken>,
     /// How long the model may reason before an answer.
-    allowance: Option<Allowance>,
+    allowance: Option<Allowance<LlamaToken>>,
     /// `None` only while the engine goes.
     commands: Option<mpsc::UnboundedSender<Command>>,
     thread: Option<JoinHandle<()>>,
@@ -144,9 +143,8 @@ impl LocalEngine {
         };
         let draft = options.draft.as_ref().map(|draft| draft_model::load(draft, backend, &model)).transpose()?;
         let (commands, thread) = start(model.clone(), adapter, draft, options)?;
-        let budget = options.thinking.map_or(usize::MAX, Thinking::budget).min(options.context / 4);
         Ok(Self {
-            allowance: prompts.allowance(budget),
+            allowance: prompts.allowance(thinking::budget(options.thinking, options.context)),
             opener: prompts.opener(),
             model,
             info,

@@ -8,8 +8,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::Options;
-use super::thinking::{self, Allowance};
 use crate::dialect::{self, Dialect, Message, Prompt, RenderOptions, Role, Thinking, ToolSpec};
+use crate::engine::thinking::{self, Allowance};
 use crate::engine::{EngineError, Infill};
 
 /// Words prompts for a model.
@@ -59,8 +59,8 @@ impl Prompts {
     }
 
     /// How long the model may reason before an answer, at most `budget` tokens; `None` where its form has no marks for that.
-    pub fn allowance(&self, budget: usize) -> Option<Allowance> {
-        let close = thinking::LAST_WORDS.to_owned() + &self.dialect.closing()?;
+    pub fn allowance(&self, budget: usize) -> Option<Allowance<LlamaToken>> {
+        let close = thinking::close(&*self.dialect)?;
         Some(Allowance::new(budget, self.model.vocab().tokenize(close.as_bytes(), false, true)))
     }
 

@@ -8,6 +8,7 @@ use super::plan::{Extra, Plan, Planner, harmless};
 use super::server::{Kind, Prefill};
 use super::{structure, thought};
 use crate::dialect::{Message, Role, ToolSpec, template};
+use crate::engine::thinking::LAST_WORDS;
 use crate::engine::{Constraint, EngineError, Request};
 
 /// The plan for a chat.
@@ -107,6 +108,7 @@ impl Chat<'_> {
             self.set("logprobs", true);
             self.uses.push(Extra::Logprobs);
         }
+        self.budget();
         if let Some(thinking) = planner.thinking
             && !planner.refused.has(Extra::Thinking)
         {
@@ -123,6 +125,22 @@ impl Chat<'_> {
         if self.body.contains_key("tools") {
             self.uses.push(Extra::Listed);
         }
+    }
+
+    /// An end to reasoning, in the words of the servers that have one.
+    fn budget(&mut self) {
+        let Some(thinking) = self.planner.thinking.filter(|_| !self.planner.refused.has(Extra::Budget)) else { return };
+        let tokens = thinking.budget();
+        match self.planner.server.kind {
+            Kind::LlamaServer => {
+                self.set("thinking_budget_tokens", tokens);
+                self.set("reasoning_budget_message", LAST_WORDS);
+            }
+            Kind::Vllm => self.set("thinking_token_budget", tokens),
+            Kind::SgLang => self.set("custom_params", json!({"thinking_budget": tokens})),
+            Kind::Ollama | Kind::LmStudio | Kind::TensorRt | Kind::Other => return,
+        }
+        self.uses.push(Extra::Budget);
     }
 
     /// Tools, always the same ones in the same order: they stand in the prompt's prefix. How they may be called is said beside

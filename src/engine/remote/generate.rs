@@ -133,18 +133,30 @@ impl Answer<'_> {
     /// are told to stop.
     async fn listen(&mut self, plan: Plan, request: &Request) -> Result<Usage, Failure> {
         let start = Instant::now();
-        let mut heard = Heard { plan, counts: Counts::default(), first: None, stop: None };
-        let endpoint = &self.lease.endpoint;
-        let post = endpoint.post(heard.plan.path, &heard.plan.body, self.headers(request));
-        let response = tokio::select! {
-            () = self.cancel.cancelled() => return Ok(ended(Stop::Cancelled)),
-            response = post => response?,
-        };
-        let stop = self.follow(response, &mut heard, start).await?;
+        let mut heard = Heard { plan, counts: Counts::default(), first: None, stop: None, before: 0 };
+        let mut stop = self.ask(&mut heard, request, start).await?;
+        if stop != Stop::Cancelled
+            && heard.stop.is_none()
+            && let Some((said, deltas)) = heard.plan.output.cut()
+        {
+            self.pass_on(deltas);
+            heard.go_on(&said);
+            stop = self.ask(&mut heard, request, start).await?;
+        }
         let (rest, stop) = heard.plan.output.finish(stop);
         self.pass_on(rest);
         self.shared.planner.learn(&heard.plan.output);
         Ok(self.usage(&heard, stop, start))
+    }
+
+    /// Sends what is planned, and passes on the answer.
+    async fn ask(&mut self, heard: &mut Heard, request: &Request, start: Instant) -> Result<Stop, Failure> {
+        let post = self.lease.endpoint.post(heard.plan.path, &heard.plan.body, self.headers(request));
+        let response = tokio::select! {
+            () = self.cancel.cancelled() => return Ok(Stop::Cancelled),
+            response = post => response?,
+        };
+        self.follow(response, heard, start).await
     }
 
     /// Passes on the answer until it is complete, or cancelled.
@@ -202,7 +214,9 @@ impl Answer<'_> {
         }
         self.pass_on(deltas);
         heard.stop = heard.stop.or(end);
-        let complete = heard.plan.output.ended().filter(|stop| *stop != Stop::Call || heard.plan.one_call);
+        let output = &heard.plan.output;
+        let complete = output.ended().filter(|stop| *stop != Stop::Call || heard.plan.one_call);
+        let complete = complete.or(output.is_cut().then_some(Stop::Length));
         // Where the server has ended by itself its last words are worth waiting for.
         Ok(complete.filter(|_| heard.stop.is_none()))
     }
@@ -231,14 +245,15 @@ impl Answer<'_> {
         if let Some(tokens) = counts.prompt {
             self.shared.counter.learn(bytes, tokens);
         }
+        let prompt = counts.prompt.unwrap_or_else(|| self.shared.counter.estimate(bytes));
         let took = start.elapsed();
         let first = heard.first.unwrap_or(took);
         let usage = Usage {
-            prompt: counts.prompt.unwrap_or_else(|| self.shared.counter.estimate(bytes)),
+            prompt: prompt.saturating_sub(heard.before),
             cached: counts.cached.unwrap_or(0),
-            generated: counts.generated.unwrap_or_else(|| output.events()),
+            generated: counts.generated.map_or_else(|| output.events(), |generated| heard.before + generated),
             prefill_seconds: counts.prefill_seconds.unwrap_or(first.as_secs_f64()),
-            decode_seconds: counts.decode_seconds.unwrap_or((took - first).as_secs_f64()),
+            decode_seconds: counts.decode_seconds.unwrap_or_else(|| (took - first).as_secs_f64()),
             logprob: output.mean_logprob(),
             ..ended(stop)
         };
@@ -255,6 +270,16 @@ struct Heard {
     first: Option<Duration>,
     /// The server has ended the answer.
     stop: Option<Stop>,
+    /// Tokens of the answer that it wrote before it was asked to go on behind them.
+    before: usize,
+}
+
+impl Heard {
+    /// The model is to go on behind what it `said`.
+    fn go_on(&mut self, said: &str) {
+        self.before = self.plan.output.events();
+        self.plan.go_on(said, self.before);
+    }
 }
 
 /// A server that was lost on the way. Nothing but what was passed on already keeps the request from being made again.

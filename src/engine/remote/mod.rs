@@ -44,7 +44,7 @@ use self::endpoint::{Endpoint, Failure, Next};
 use self::plan::{Plan, Planner, Refused};
 use self::pool::Pool;
 use self::taught::Taught;
-use super::{Delta, Engine, EngineError, ModelInfo, Request};
+use super::{Delta, Engine, EngineError, ModelInfo, Request, thinking};
 use crate::dialect::{self, Dialect, Message, RenderOptions, Thinking, ToolSpec};
 
 pub use endpoint::{Key, Reach};
@@ -133,16 +133,16 @@ impl RemoteEngine {
         let Survey { server, first, refusing } = survey(&endpoints, options.model.as_deref()).await?;
         let template = template(options, &server)?;
         let first = &endpoints[first];
-        let (planner, form) = planner(options, server, template, first.place())?;
+        let told = server.context.unwrap_or(CONTEXT);
+        let context =
+            if options.context == 0 { told } else { options.context.min(server.context.unwrap_or(usize::MAX)) };
+        let (planner, form) = planner(options, server, context, template, first.place())?;
         let counter = Counter::new(&planner.server, first.anew()?)?;
         let refuses = |index: usize| refusing.iter().any(|(refusing, _)| *refusing == index);
         let endpoints: Vec<_> = endpoints.into_iter().enumerate().filter(|(index, _)| !refuses(*index)).collect();
         let endpoints: Vec<_> = endpoints.into_iter().map(|(_, endpoint)| Arc::new(endpoint)).collect();
         let left_out = refusing.into_iter().map(|(_, error)| error).collect();
         let server = &planner.server;
-        let told = server.context.unwrap_or(CONTEXT);
-        let context =
-            if options.context == 0 { told } else { options.context.min(server.context.unwrap_or(usize::MAX)) };
         let info = ModelInfo {
             name: server.model.clone(),
             architecture: server.architecture.clone().unwrap_or_default(),
@@ -309,6 +309,7 @@ fn template(options: &Options, server: &Server) -> Result<Option<String>, Remote
 fn planner(
     options: &Options,
     server: Server,
+    context: usize,
     template: Option<String>,
     place: String,
 ) -> Result<(Planner, String), RemoteError> {
@@ -341,6 +342,7 @@ fn planner(
         begins_inside: AtomicBool::new(thinks),
         render: rendering(options, &server),
         thinking: options.thinking,
+        budget: thinking::budget(options.thinking, context),
         refused: Refused::default(),
         server,
         api,

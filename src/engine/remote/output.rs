@@ -7,6 +7,7 @@ use super::thought::Thought;
 use super::turn::Turn;
 use crate::dialect::{Parsed, Parser, ToolSpec};
 use crate::engine::local::output::is_loop;
+use crate::engine::thinking::Allowance;
 use crate::engine::{Delta, Stop};
 
 /// Every how many events the answer is looked through for loops.
@@ -42,6 +43,9 @@ pub(super) struct Output {
     held: String,
     /// The end of the text so far, as far as a stop text may reach back.
     tail: String,
+    /// How long it may reason, where that is seen to from here, and its text so far.
+    allowance: Option<Allowance<String>>,
+    said: String,
     /// Each event's text as a number, to tell loops by.
     events: Vec<i32>,
     logprobs: (f64, usize),
@@ -65,6 +69,8 @@ impl Output {
             choices: Vec::new(),
             held: String::new(),
             tail: String::new(),
+            allowance: None,
+            said: String::new(),
             events: Vec::new(),
             logprobs: (0.0, 0),
             answered: false,
@@ -85,6 +91,11 @@ impl Output {
     /// The token that ends the turn may stand behind it.
     pub fn with_turn(self) -> Self {
         Self { turn: Some(Turn::default()), ..self }
+    }
+
+    /// Its reasoning ends in time.
+    pub fn allowing(self, allowance: Option<Allowance<String>>) -> Self {
+        Self { allowance, ..self }
     }
 
     /// The answer ends behind the first of these.
@@ -114,6 +125,23 @@ impl Output {
     /// Whether the answer is complete, whatever the server would still send.
     pub fn ended(&self) -> Option<Stop> {
         self.ended
+    }
+
+    /// The time to reason is over, and the model would go on: what it says now is not wanted.
+    pub fn is_cut(&self) -> bool {
+        self.allowance.as_ref().is_some_and(|allowance| !allowance.closing().is_empty())
+    }
+
+    /// Ends the reasoning whose time is over. Returns what the model is to go on behind: all that it said, and the end of its
+    /// reasoning.
+    pub fn cut(&mut self) -> Option<(String, Vec<Delta>)> {
+        let close = self.allowance.as_mut()?.forced()?;
+        // There is one time to reason in an answer.
+        self.allowance = None;
+        let mut deltas = Vec::new();
+        let parsed = self.parser.push(&close);
+        self.publish(parsed, &mut deltas);
+        Some((std::mem::take(&mut self.said) + &close, deltas))
     }
 
     /// Events that had text: about as many as tokens.
@@ -217,6 +245,10 @@ impl Output {
                 self.parser = parser;
             }
             let parsed = self.parser.push(text);
+            if let Some(allowance) = &mut self.allowance {
+                self.said.push_str(text);
+                allowance.note(&parsed);
+            }
             self.publish(parsed, deltas);
         } else {
             self.held.push_str(text);
@@ -266,7 +298,10 @@ impl Output {
         }
         self.events.push(number(&text.concat()));
         if self.events.len().is_multiple_of(LOOP_CHECK) && is_loop(&self.events) {
-            self.ended = Some(Stop::Loop);
+            // Whoever goes round in circles while reasoning may still know the answer.
+            if !self.allowance.as_mut().is_some_and(Allowance::cut) {
+                self.ended = Some(Stop::Loop);
+            }
         }
     }
 }

@@ -25,6 +25,23 @@ pub(super) struct Plan {
     pub one_call: bool,
 }
 
+impl Plan {
+    /// Asks a raw completion to go on behind what the model `said`, which is so many tokens.
+    pub fn go_on(&mut self, said: &str, tokens: usize) {
+        let Value::Object(body) = &mut self.body else { return };
+        if let Some(Value::String(prompt)) = body.get_mut("prompt") {
+            prompt.push_str(said);
+            self.bytes += said.len();
+        }
+        for name in ["n_predict", "max_tokens"] {
+            if let Some(limit) = body.get_mut(name) {
+                let left = limit.as_u64().unwrap_or_default().saturating_sub(tokens as u64);
+                *limit = left.max(1).into();
+            }
+        }
+    }
+}
+
 /// Something that not every server takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extra {
@@ -46,6 +63,8 @@ pub(super) enum Extra {
     Special = 128,
     /// A grammar or JSON schema that holds once a call begins.
     Lazy = 256,
+    /// The most tokens of reasoning.
+    Budget = 512,
 }
 
 /// What a server has refused so far.
@@ -81,6 +100,13 @@ impl Refused {
                 Extra::Thinking => &["reasoning_effort", "chat_template_kwargs", "enable_thinking"],
                 Extra::Listed => &["tools", "support tool", "function call"],
                 Extra::Special => &["special_tokens"],
+                Extra::Budget => &[
+                    "thinking_token_budget",
+                    "thinking_budget",
+                    "reasoning_budget",
+                    "custom_params",
+                    "reasoning_config",
+                ],
             };
             words.iter().any(|word| reason.contains(word))
         };
@@ -114,6 +140,8 @@ pub(super) struct Planner {
     pub json: Box<dyn Dialect>,
     pub render: RenderOptions,
     pub thinking: Option<Thinking>,
+    /// The most tokens of reasoning before an answer.
+    pub budget: usize,
     pub refused: Refused,
 }
 

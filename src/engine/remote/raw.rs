@@ -8,6 +8,7 @@ use super::plan::{Extra, Plan, Planner};
 use super::server::{Kind, Raw};
 use super::structure;
 use crate::dialect::Dialect;
+use crate::engine::thinking::{self, Allowance};
 use crate::engine::{Constraint, EngineError, Request};
 
 /// What prompts begin with, in the vocabularies that have a token for it.
@@ -42,7 +43,8 @@ pub(super) fn plan(
     let plain = !request.prefix.is_empty() || matches!(request.constraint, Constraint::OneOf(_));
     let output = match plain {
         true => Output::new(Box::new(Plain), &[]),
-        false => Output::new(dialect.parser_after(&request.tools, &prompt), &request.tools),
+        false => Output::new(dialect.parser_after(&request.tools, &prompt), &request.tools)
+            .allowing(thinking::close(dialect).map(|close| Allowance::new(planner.budget, vec![close]))),
     };
     let (mut body, mut uses) = (Map::new(), Vec::new());
     let mut text = prompt.text + &request.prefix;

@@ -1,32 +1,40 @@
-//! How long a model may reason before it answers. Pure: what was parsed in, tokens to write out.
+//! How long a model may reason before it answers. Pure: what was parsed in, what is to be written for it out.
 //!
 //! A reasoning model that was cut off in its thoughts has said nothing. So when its time is up the end of its reasoning is
 //! written for it, and it goes on with the answer (as Qwen3's report describes under "thinking budget", arXiv 2505.09388).
 
 use std::mem;
 
-use llama_cpp_2::token::LlamaToken;
-
-use crate::dialect::Parsed;
+use crate::dialect::{Dialect, Parsed, Thinking};
 
 /// What the model is made to say before the mark that ends its reasoning.
 pub const LAST_WORDS: &str = "\n\nThat is enough thought. Now the answer.\n";
 
-/// What is left of the time to reason.
+/// The most tokens of reasoning before an answer, in a context of so many.
+pub fn budget(thinking: Option<Thinking>, context: usize) -> usize {
+    thinking.map_or(usize::MAX, Thinking::budget).min(context / 4)
+}
+
+/// What is written for a model whose time to reason is over; `None` where its form has no marks for the end of reasoning.
+pub fn close(dialect: &dyn Dialect) -> Option<String> {
+    Some(LAST_WORDS.to_owned() + &dialect.closing()?)
+}
+
+/// What is left of the time to reason. `T` is what is written for the model: tokens, or a text.
 #[derive(Debug, Clone)]
-pub struct Allowance {
+pub struct Allowance<T> {
     /// Tokens.
     left: usize,
     inside: bool,
     /// The last words and the mark behind them; empty once they are on their way.
-    close: Vec<LlamaToken>,
-    /// What is written next, last token first.
-    forced: Vec<LlamaToken>,
+    close: Vec<T>,
+    /// What is written next, the last of it first.
+    forced: Vec<T>,
 }
 
-impl Allowance {
-    /// `budget` tokens, and the tokens that end reasoning.
-    pub fn new(budget: usize, close: Vec<LlamaToken>) -> Self {
+impl<T: Clone> Allowance<T> {
+    /// `budget` tokens, and what ends reasoning.
+    pub fn new(budget: usize, close: Vec<T>) -> Self {
         Self { left: budget, inside: false, close, forced: Vec::new() }
     }
 
@@ -59,14 +67,14 @@ impl Allowance {
         cuts
     }
 
-    /// The next token, where it is not the model that writes.
-    pub fn forced(&mut self) -> Option<LlamaToken> {
+    /// What comes next, where it is not the model that writes.
+    pub fn forced(&mut self) -> Option<T> {
         self.forced.pop()
     }
 
-    /// What will be written behind the next token without the model's say.
-    pub fn closing(&self) -> Vec<LlamaToken> {
-        self.forced.iter().rev().copied().collect()
+    /// All that will be written without the model's say.
+    pub fn closing(&self) -> Vec<T> {
+        self.forced.iter().rev().cloned().collect()
     }
 }
 
@@ -74,32 +82,28 @@ impl Allowance {
 mod tests {
     use super::*;
 
-    fn tokens(numbers: &[i32]) -> Vec<LlamaToken> {
-        numbers.iter().copied().map(LlamaToken).collect()
-    }
-
     fn thought() -> Vec<Parsed> {
         vec![Parsed::Reasoning("so".into())]
     }
 
     #[test]
     fn reasoning_ends_when_its_time_is_up_and_only_once() {
-        let mut thinking = Allowance::new(3, tokens(&[7, 8, 9]));
+        let mut thinking = Allowance::new(3, vec![7, 8, 9]);
         for _ in 0..2 {
             thinking.note(&thought());
             assert_eq!(thinking.forced(), None);
         }
         thinking.note(&[]);
-        assert_eq!(thinking.closing(), tokens(&[7, 8, 9]));
+        assert_eq!(thinking.closing(), vec![7, 8, 9]);
         let written: Vec<_> = std::iter::from_fn(|| thinking.forced()).collect();
-        assert_eq!(written, tokens(&[7, 8, 9]));
+        assert_eq!(written, vec![7, 8, 9]);
         thinking.note(&thought());
         assert!(thinking.closing().is_empty() && !thinking.cut());
     }
 
     #[test]
     fn an_answer_takes_as_long_as_it_takes() {
-        let mut thinking = Allowance::new(2, tokens(&[7]));
+        let mut thinking = Allowance::new(2, vec![7]);
         thinking.note(&thought());
         (0..9).for_each(|_| thinking.note(&[Parsed::Text("word".into())]));
         assert!(thinking.forced().is_none() && !thinking.cut());
