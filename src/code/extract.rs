@@ -1,10 +1,11 @@
 //! What a file defines, names, imports and says.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
-use tree_sitter::{Node, QueryCursor, Range, StreamingIterator, Tree};
+use tree_sitter::{Node, Query, QueryCursor, QueryMatch, Range, StreamingIterator, Tree};
 
 use super::definition::{Definition, Kind};
 use super::language::{Form, Leaf};
@@ -89,23 +90,25 @@ pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
 }
 
 fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, facts: &mut Facts) {
-    let mut found = Captured::of(language, tree, text);
+    let mut finder = Finder::new(language.query(), text);
     let leaves = match language.form {
         // Sentences more than anything else, and their leaves are not words.
         Form::Loose | Form::Page => {
+            finder.look_through(tree.root_node());
             facts.count(words, Field::Prose, text);
             Leaves::default()
         }
-        Form::Program | Form::Data => Leaves::of(language, tree, text, &found, words, facts),
+        Form::Program | Form::Data => Leaves::of(language, tree, text, &mut finder, words, facts),
     };
+    let mut found = finder.found;
     facts.add_references(leaves.references);
     facts.imports.append(&mut found.imports);
-    for name in &found.items {
-        facts.count(words, Field::Defined, name.name);
+    let items = found.items();
+    for item in &items {
+        facts.count(words, Field::Defined, item.name);
     }
-    let embedded = std::mem::take(&mut found.embedded);
-    facts.add_definitions(found.definitions(text, &leaves.comment_rows));
-    for (language, part) in embedded.into_values().take(EMBEDDED) {
+    facts.add_definitions(found.definitions(&items, text, &leaves.comment_rows));
+    for (language, part) in found.embedded.into_values().take(EMBEDDED) {
         if let Some(tree) = syntax::parse_part(language, text, Some(part)) {
             read_tree(language, &tree, text, words, facts);
         }
@@ -125,74 +128,75 @@ struct Item<'t> {
 /// What the language's query finds in a tree.
 #[derive(Default)]
 struct Captured<'t> {
-    /// Outer ones first.
-    items: Vec<Item<'t>>,
+    /// By the first bytes of their names, each with the number of the pattern that found it.
+    named: FxHashMap<usize, (usize, Item<'t>)>,
     imports: Vec<String>,
     /// Documentation that stands inside of what it documents, by its first byte.
-    docs: Vec<Node<'t>>,
+    docs: BTreeMap<usize, Node<'t>>,
     /// Parts in other languages, by their first byte.
     embedded: BTreeMap<usize, (&'static Language, Range)>,
 }
 
 impl<'t> Captured<'t> {
-    fn of(language: &Language, tree: &'t Tree, text: &'t str) -> Self {
-        let mut found = Self::default();
-        let Some(query) = language.query() else { return found };
-        let names = query.capture_names();
-        let mut best: HashMap<usize, (usize, Item<'t>)> = HashMap::new();
-        let mut cursor = QueryCursor::new();
-        let mut matches = cursor.matches(query, tree.root_node(), text.as_bytes());
-        while let Some(found_match) = matches.next() {
-            let (mut name_node, mut item, mut parent) = (None, None, None);
-            for capture in found_match.captures() {
-                let node = capture.node;
-                match names[capture.index as usize] {
-                    "name" => name_node = Some(node),
-                    "parent" => parent = text.get(node.byte_range()),
-                    "doc" => found.docs.push(node),
-                    "import" => found.imports.extend(text.get(node.byte_range()).map(|name| unquote(name).to_owned())),
-                    "container" => item = Some((None, node)),
-                    other if let Some(language) = other.strip_prefix("embedded.").and_then(Language::named) => {
-                        found.embedded.entry(node.start_byte()).or_insert((language, node.range()));
-                    }
-                    other => {
-                        let kind = other.strip_prefix("definition.").and_then(Kind::named);
-                        item = item.or(kind.map(|kind| (Some(kind), node)));
-                    }
+    fn take(&mut self, names: &[&str], found: &QueryMatch<'_, 't>, text: &'t str) {
+        let (mut name_node, mut item, mut parent) = (None, None, None);
+        for capture in found.captures() {
+            let node = capture.node;
+            match names[capture.index as usize] {
+                "name" => name_node = Some(node),
+                "parent" => parent = text.get(node.byte_range()),
+                "doc" => drop(self.docs.insert(node.start_byte(), node)),
+                "import" => self.imports.extend(text.get(node.byte_range()).map(|name| unquote(name).to_owned())),
+                "container" => item = Some((None, node)),
+                other if let Some(language) = other.strip_prefix("embedded.").and_then(Language::named) => {
+                    self.embedded.entry(node.start_byte()).or_insert((language, node.range()));
                 }
-            }
-            let (Some(name_node), Some((kind, node))) = (name_node, item) else { continue };
-            let Some(name) = text.get(name_node.byte_range()).filter(|name| !matches!(*name, "" | "_")) else {
-                continue;
-            };
-            let item = Item { name, kind, node, name_node, parent };
-            // One thing may fit several patterns; the first of them is the most precise.
-            let rank = found_match.pattern_index;
-            match best.entry(name_node.start_byte()) {
-                std::collections::hash_map::Entry::Occupied(known) if known.get().0 <= rank => {}
-                entry => {
-                    entry.insert_entry((rank, item));
+                other => {
+                    let kind = other.strip_prefix("definition.").and_then(Kind::named);
+                    item = item.or(kind.map(|kind| (Some(kind), node)));
                 }
             }
         }
-        found.docs.sort_by_key(Node::start_byte);
-        found.items = best.into_values().map(|(_, item)| item).collect();
+        let (Some(name_node), Some((kind, node))) = (name_node, item) else { return };
+        let Some(name) = text.get(name_node.byte_range()).filter(|name| !matches!(*name, "" | "_")) else { return };
+        let item = Item { name, kind, node, name_node, parent };
+        // One thing may fit several patterns; the first of them is the most precise.
+        let rank = found.pattern_index;
+        match self.named.entry(name_node.start_byte()) {
+            Entry::Occupied(known) if known.get().0 <= rank => {}
+            entry => drop(entry.insert_entry((rank, item))),
+        }
+    }
+
+    /// Whether a node is the name of a definition.
+    fn is_definition(&self, node: Node<'_>) -> bool {
+        let item = self.named.get(&node.start_byte()).map(|(_, item)| item);
+        item.is_some_and(|item| item.kind.is_some() && item.name_node.id() == node.id())
+    }
+
+    fn is_doc(&self, node: Node<'_>) -> bool {
+        self.docs.get(&node.start_byte()).is_some_and(|doc| doc.id() == node.id())
+    }
+
+    /// The items, outer ones first.
+    fn items(&mut self) -> Vec<Item<'t>> {
+        let mut items: Vec<Item<'t>> = self.named.drain().map(|(_, (_, item))| item).collect();
         let order =
             |item: &Item<'_>| (item.node.start_byte(), usize::MAX - item.node.end_byte(), item.name_node.start_byte());
-        found.items.sort_by_key(order);
-        found
+        items.sort_by_key(order);
+        items
     }
 
     /// The items as definitions, each with what it stands in.
-    fn definitions(self, text: &str, comment_rows: &HashSet<usize>) -> Vec<Definition> {
-        if self.items.is_empty() {
+    fn definitions(&self, items: &[Item<'_>], text: &str, comment_rows: &HashSet<usize>) -> Vec<Definition> {
+        if items.is_empty() {
             return Vec::new();
         }
         let lines: Vec<&str> = text.lines().collect();
-        let mut definitions: Vec<Definition> = Vec::with_capacity(self.items.len());
+        let mut definitions: Vec<Definition> = Vec::with_capacity(items.len());
         // What is open at the present item: its end, its name, its kind, its index as a definition.
         let mut open: Vec<(usize, String, Option<Kind>, Option<u32>)> = Vec::new();
-        for item in &self.items {
+        for item in items {
             while open.last().is_some_and(|(end, ..)| *end <= item.node.start_byte()) {
                 open.pop();
             }
@@ -227,8 +231,10 @@ impl<'t> Captured<'t> {
 
     /// The documentation inside of an item.
     fn doc(&self, item: &Item<'_>, text: &str) -> Option<String> {
-        let after = self.docs.partition_point(|doc| doc.start_byte() < item.name_node.end_byte());
-        let doc = self.docs.get(after).filter(|doc| doc.end_byte() <= item.node.end_byte())?;
+        let (_, doc) = self.docs.range(item.name_node.end_byte()..).next()?;
+        if doc.end_byte() > item.node.end_byte() {
+            return None;
+        }
         // The next one may belong to something inside.
         let body = item.node.child_by_field_name("body")?;
         let line = first_line(text.get(doc.byte_range())?);
@@ -267,6 +273,38 @@ impl Item<'_> {
     }
 }
 
+/// Finds what a query describes, at one node after the other.
+struct Finder<'q, 't> {
+    query: Option<&'q Query>,
+    text: &'t str,
+    cursor: QueryCursor,
+    found: Captured<'t>,
+}
+
+impl<'q, 't> Finder<'q, 't> {
+    fn new(query: Option<&'q Query>, text: &'t str) -> Self {
+        Self { query, text, cursor: QueryCursor::new(), found: Captured::default() }
+    }
+
+    /// Finds everything in a node.
+    fn look_through(&mut self, node: Node<'t>) {
+        self.look(node, None);
+    }
+
+    /// Finds what begins with this node. Whoever walks over all nodes has no need to let the query do it too.
+    fn look_at(&mut self, node: Node<'t>) {
+        self.look(node, Some(0));
+    }
+
+    fn look(&mut self, node: Node<'t>, depth: Option<u32>) {
+        let Some(query) = self.query else { return };
+        let mut matches = self.cursor.set_max_start_depth(depth).matches(query, node, self.text.as_bytes());
+        while let Some(found) = matches.next() {
+            self.found.take(query.capture_names(), found, self.text);
+        }
+    }
+}
+
 /// What the leaves of a tree say.
 #[derive(Default)]
 struct Leaves {
@@ -275,22 +313,23 @@ struct Leaves {
 }
 
 impl Leaves {
-    fn of(
+    /// Walks over a tree. `finder` looks at nodes on the way: what a name or a text belongs to comes before it.
+    fn of<'t>(
         language: &Language,
-        tree: &Tree,
-        text: &str,
-        captured: &Captured<'_>,
+        tree: &'t Tree,
+        text: &'t str,
+        finder: &mut Finder<'_, 't>,
         words: &mut Words,
         facts: &mut Facts,
     ) -> Self {
-        let names: HashSet<usize> =
-            captured.items.iter().filter(|i| i.kind.is_some()).map(|i| i.name_node.id()).collect();
-        let docs: HashSet<usize> = captured.docs.iter().map(Node::id).collect();
         let mut uses: FxHashMap<Term, Vec<u32>> = FxHashMap::default();
         let mut comment_rows = HashSet::new();
         let mut cursor = tree.walk();
         loop {
             let node = cursor.node();
+            if language.begins(node) {
+                finder.look_at(node);
+            }
             let leaf = language.leaf(node);
             if leaf != Leaf::Inner
                 && let Some(part) = text.get(node.byte_range())
@@ -300,9 +339,9 @@ impl Leaves {
                         comment_rows.extend(node.start_position().row..=last_row(node));
                         facts.count(words, Field::Prose, part);
                     }
-                    Leaf::Literal | Leaf::Text if docs.contains(&node.id()) => facts.count(words, Field::Prose, part),
+                    Leaf::Literal | Leaf::Text if finder.found.is_doc(node) => facts.count(words, Field::Prose, part),
                     Leaf::Literal | Leaf::Text => facts.count(words, Field::Literal, part),
-                    Leaf::Name if !names.contains(&node.id()) => {
+                    Leaf::Name if !finder.found.is_definition(node) => {
                         facts.count(words, Field::Used, part);
                         let lines = uses.entry(name_term(part)).or_default();
                         let line = number(node.start_position().row);

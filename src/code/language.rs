@@ -1,5 +1,6 @@
 //! The languages whose syntax is known: one row each.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -26,6 +27,8 @@ pub struct Language {
     compiled: OnceLock<Option<Query>>,
     /// What the leaves of its trees are, by the number of their kind.
     leaves: OnceLock<Vec<Leaf>>,
+    /// Whether a pattern of its query begins at a node, by the number of its kind.
+    begins: OnceLock<Vec<bool>>,
     pub(super) colours: Colours,
 }
 
@@ -74,6 +77,7 @@ const fn row(
         form,
         compiled: OnceLock::new(),
         leaves: OnceLock::new(),
+        begins: OnceLock::new(),
         colours: Colours::none(),
     }
 }
@@ -256,13 +260,7 @@ impl Language {
 
     /// What a node is.
     pub(super) fn leaf(&self, node: Node<'_>) -> Leaf {
-        let leaves = self.leaves.get_or_init(|| {
-            let grammar = self.grammar();
-            let count = u16::try_from(grammar.node_kind_count()).unwrap_or(u16::MAX);
-            (0..count)
-                .map(|id| leaf(grammar.node_kind_for_id(id).unwrap_or_default(), grammar.node_kind_is_named(id)))
-                .collect()
-        });
+        let leaves = self.leaves.get_or_init(|| self.by_kind(leaf));
         let leaf = leaves.get(usize::from(node.kind_id())).copied().unwrap_or(Leaf::Inner);
         // These count whole; everything else by its innermost parts.
         match leaf {
@@ -271,6 +269,33 @@ impl Language {
             Leaf::Inner => Leaf::Other,
             leaf => leaf,
         }
+    }
+
+    /// Whether its query may find something whose outermost node is this one.
+    pub(super) fn begins(&self, node: Node<'_>) -> bool {
+        let begins = self.begins.get_or_init(|| {
+            let kinds: HashSet<&str> = self.patterns().map(first_kind).collect();
+            // Some pattern may begin anywhere.
+            let anywhere = kinds.contains("") || kinds.contains("_");
+            self.by_kind(|kind, named| anywhere || (named && kinds.contains(kind)))
+        });
+        begins.get(usize::from(node.kind_id())).copied().unwrap_or(true)
+    }
+
+    /// The texts of its query's patterns.
+    fn patterns(&self) -> impl Iterator<Item = &'static str> {
+        let ends = self.query().into_iter().flat_map(|query| {
+            (0..query.pattern_count()).map(|at| (query.start_byte_for_pattern(at), query.end_byte_for_pattern(at)))
+        });
+        ends.map(|(start, end)| self.query.get(start..end).unwrap_or_default())
+    }
+
+    /// What each kind of node is, by its number: its name, and whether it has one of its own in the grammar.
+    fn by_kind<T>(&self, what: impl Fn(&str, bool) -> T) -> Vec<T> {
+        let grammar = self.grammar();
+        let count = u16::try_from(grammar.node_kind_count()).unwrap_or(u16::MAX);
+        let kind = |id| what(grammar.node_kind_for_id(id).unwrap_or_default(), grammar.node_kind_is_named(id));
+        (0..count).map(kind).collect()
     }
 
     /// Its query, compiled once; `None` where it has none.
@@ -282,6 +307,13 @@ impl Language {
         };
         if self.query.is_empty() { None } else { self.compiled.get_or_init(compile).as_ref() }
     }
+}
+
+/// The kind of node that a pattern begins with; empty where it is a choice or a group.
+fn first_kind(pattern: &'static str) -> &'static str {
+    let rest = pattern.trim_start().strip_prefix('(').unwrap_or_default();
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    &rest[..end]
 }
 
 /// What a leaf of this kind is: grammars differ in the words, not in the sense.
