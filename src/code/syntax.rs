@@ -3,15 +3,17 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use super::Language;
 use super::language::Form;
 
-/// After which parsing is given up; a file that takes longer is not judged.
-const TIME_LIMIT: Duration = Duration::from_millis(500);
+/// After which parsing is given up; a file that takes longer is not judged. Of a processor, not of the clock: what a text is must
+/// not hang on what else the machine does.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// More errors in one text than this are not collected: they are one error's consequences.
 const MOST: usize = 50;
@@ -109,13 +111,18 @@ pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitt
     let mut parser = Parser::new();
     parser.set_language(&language.grammar()).ok()?;
     parser.set_included_ranges(part.as_slice()).ok()?;
-    let start = Instant::now();
+    let start = computed();
     let mut in_time = |_: &tree_sitter::ParseState| {
-        if start.elapsed() < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if computed().saturating_sub(start) < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut in_time);
     let bytes = text.as_bytes();
     parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
+}
+
+/// For how long this thread has computed.
+fn computed() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 fn describe(node: Node<'_>, text: &str) -> SyntaxError {
