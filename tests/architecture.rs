@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("workspace", &["filesystem"]),
     ("code", &["filesystem"]),
     ("filesystem", &[]),
+    ("allocator", &[]),
     ("permission", &[]),
     ("config", &["dialect", "permission"]),
 ];
