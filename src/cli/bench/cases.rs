@@ -46,7 +46,7 @@ const EACH: usize = 128;
 
 /// What came of a request.
 pub struct Answer {
-    text: String,
+    pub text: String,
     pub usage: Usage,
     /// Milliseconds to its first token, and to its last.
     pub first_ms: f64,

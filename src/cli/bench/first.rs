@@ -51,16 +51,21 @@ pub async fn measure(config: &Config, dirs: &Dirs, history: usize, repeat: usize
     let lines = lines(&engine, history);
     let (mut next_turn, mut only_new) = (Vec::new(), Vec::new());
     let held = cases::ask(&engine, turn(lines, 0)).await?.usage.prompt;
+    let mut last = (turn(lines, 0), String::new());
     for round in 1..=repeat.max(1) {
-        let Answer { usage, first_ms, .. } = cases::ask(&engine, turn(lines, round)).await?;
+        let Answer { text, usage, first_ms, .. } = cases::ask(&engine, turn(lines, round)).await?;
+        last = (turn(lines, round), text);
         next_turn.push(first_ms);
         only_new.push(engine.reading(usage.prompt - usage.cached).await? * 1000.0);
     }
     engine.close().await;
     drop(engine);
     let mut resumed = Vec::new();
-    for round in 1..=repeat.max(1) {
-        resumed.push(cases::ask(&setup::engine(&config, &own)?, turn(lines, repeat + round)).await?.first_ms);
+    let (mut resuming, said) = last;
+    let ask = "Say it in other words, and name the three functions that matter least for how fast it is.";
+    resuming.messages.extend([Message::new(Role::Assistant, said), Message::new(Role::User, ask)]);
+    for _ in 0..repeat.max(1) {
+        resumed.push(cases::ask(&setup::engine(&config, &own)?, resuming.clone()).await?.first_ms);
     }
     let [cold, snapshot, next_turn, only_new, resumed] = [cold, snapshot, next_turn, only_new, resumed].map(median);
     Ok(FirstToken { cold, snapshot, next_turn, only_new, resumed, history: held })
