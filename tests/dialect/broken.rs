@@ -99,3 +99,18 @@ fn a_wrong_call_beside_a_right_one_is_kept() {
     let lfm = "<|tool_call_start|>[fetch(url='x'), read(path=\"a\")]<|tool_call_end|>";
     check(form("lfm").as_ref(), lfm, &["malformed \"fetch(url='x')\"", call]);
 }
+
+/// The second name is no second call.
+#[test]
+fn a_template_that_names_a_call_twice_is_no_reason_to_panic() {
+    let template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %} \
+                    to={{ c.function.name }}<calls><invoke name=\"{{ c.function.name }}\">{% for k, v in \
+                    c.function.arguments.items() %}<arg name=\"{{ k }}\">{{ v }}</arg>{% endfor %}</invoke></calls>\
+                    {% endfor %}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}{{ tools }}";
+    let dialect = for_template(template, None).unwrap();
+    let mut parser = dialect.parser(&tools());
+    let mut parsed = parser.push("Hello.");
+    parsed.extend(parser.finish());
+    let text = |item| if let Parsed::Text(text) = item { text } else { String::new() };
+    assert_eq!(parsed.into_iter().map(text).collect::<String>(), "Hello.");
+}

@@ -31,7 +31,8 @@ pub(super) fn marks(text: &str) -> Option<Marks> {
         ..Marks::default()
     };
     let Some(two) = two else { return Some(marks(("", ""), before, &text[one.end..], "")) };
-    let (middle, after) = (&text[one.end..two.start], &text[two.end..]);
+    // A call that says its name twice is no form that marks describe.
+    let (middle, after) = (text.get(one.end..two.start)?, text.get(two.end..)?);
     let open = &before[before.len() - common_suffix(before, middle)..];
     // White space alone begins nothing: then the calls are a list.
     let open = if open.trim().is_empty() { "" } else { open.find(['<', '[']).map_or(open, |at| &open[at..]) };
@@ -56,7 +57,7 @@ fn spans(text: &str, index: usize, found: &Found) -> Option<Span> {
     let name = text.match_indices(NAME).nth(index)?.0;
     // The second call is as long as the first, but for numbers.
     let end = text[name..].find(&SECOND.1.to_string())?;
-    let tail = found.len - text[text.find(NAME)?..].find(&SECOND.1.to_string())?;
+    let tail = found.len.checked_sub(text[text.find(NAME)?..].find(&SECOND.1.to_string())?)?;
     Some(Span { start: name.checked_sub(found.lead)?, end: (name + end + tail).min(text.len()) })
 }
 
