@@ -284,10 +284,10 @@ impl Language {
 
     /// The texts of its query's patterns.
     fn patterns(&self) -> impl Iterator<Item = &'static str> {
-        let ends = self.query().into_iter().flat_map(|query| {
-            (0..query.pattern_count()).map(|at| (query.start_byte_for_pattern(at), query.end_byte_for_pattern(at)))
+        let ranges = self.query().into_iter().flat_map(|query| {
+            (0..query.pattern_count()).map(|at| query.start_byte_for_pattern(at)..query.end_byte_for_pattern(at))
         });
-        ends.map(|(start, end)| self.query.get(start..end).unwrap_or_default())
+        ranges.map(|range| self.query.get(range).unwrap_or_default())
     }
 
     /// What each kind of node is, by its number: its name, and whether it has one of its own in the grammar.

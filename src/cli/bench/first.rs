@@ -51,20 +51,21 @@ pub async fn measure(config: &Config, dirs: &Dirs, history: usize, repeat: usize
     let lines = lines(&engine, history);
     let (mut next_turn, mut only_new) = (Vec::new(), Vec::new());
     let held = cases::ask(&engine, turn(lines, 0)).await?.usage.prompt;
-    let mut last = (turn(lines, 0), String::new());
-    for round in 1..=repeat.max(1) {
+    let rounds = repeat.max(1);
+    let mut said = String::new();
+    for round in 1..=rounds {
         let Answer { text, usage, first_ms, .. } = cases::ask(&engine, turn(lines, round)).await?;
-        last = (turn(lines, round), text);
+        said = text;
         next_turn.push(first_ms);
         only_new.push(engine.reading(usage.prompt - usage.cached).await? * 1000.0);
     }
     engine.close().await;
     drop(engine);
     let mut resumed = Vec::new();
-    let (mut resuming, said) = last;
+    let mut resuming = turn(lines, rounds);
     let ask = "Say it in other words, and name the three functions that matter least for how fast it is.";
     resuming.messages.extend([Message::new(Role::Assistant, said), Message::new(Role::User, ask)]);
-    for _ in 0..repeat.max(1) {
+    for _ in 0..rounds {
         resumed.push(cases::ask(&setup::engine(&config, &own)?, resuming.clone()).await?.first_ms);
     }
     let [cold, snapshot, next_turn, only_new, resumed] = [cold, snapshot, next_turn, only_new, resumed].map(median);

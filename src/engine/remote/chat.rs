@@ -129,8 +129,10 @@ impl Chat<'_> {
 
     /// An end to reasoning, in the words of the servers that have one.
     fn budget(&mut self) {
-        let Some(thinking) = self.planner.thinking.filter(|_| !self.planner.refused.has(Extra::Budget)) else { return };
-        let tokens = thinking.budget();
+        if self.planner.thinking.is_none() || self.planner.refused.has(Extra::Budget) {
+            return;
+        }
+        let tokens = self.planner.budget;
         match self.planner.server.kind {
             Kind::LlamaServer => {
                 self.set("thinking_budget_tokens", tokens);
