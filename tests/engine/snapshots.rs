@@ -36,6 +36,28 @@ async fn a_later_start_reads_only_what_is_new() {
 }
 
 #[tokio::test]
+async fn what_was_undone_is_cut_off_a_snapshot() {
+    let Some(_turn) = stage::turn().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut messages = vec![system(), user("Count to five.")];
+    let first = {
+        let engine = engine(Some(folder.path()));
+        let first = answer(&engine, request(&messages, 40)).await;
+        let then = [messages.clone(), vec![assistant(&first.text), user("Now to three, and tell me why.")]].concat();
+        answer(&engine, request(&then, 10)).await;
+        engine.close().await;
+        first
+    };
+    messages.extend([assistant(&first.text), user("Say hello.")]);
+    let other = answer(&engine(Some(folder.path())), request(&messages, 20)).await;
+    assert!(other.usage.cached >= first.usage.prompt + first.usage.generated, "{:?}", other.usage);
+    let fresh = answer(&engine(None), request(&messages, 20)).await;
+    assert_eq!(other.text, fresh.text);
+    // Nothing was removed for that.
+    assert_eq!(files(folder.path()).len(), 2);
+}
+
+#[tokio::test]
 async fn a_damaged_snapshot_is_not_used() {
     let Some(_turn) = stage::turn().await else { return };
     let folder = tempfile::tempdir().unwrap();

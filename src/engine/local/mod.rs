@@ -8,6 +8,7 @@ mod guesses;
 mod handle;
 mod kv;
 mod largest;
+mod measure;
 pub(in crate::engine) mod output;
 mod pace;
 mod prompt;
@@ -55,8 +56,8 @@ use crate::model::fit::KvType;
 
 pub use self::adapter::Adapter;
 pub use self::draft_model::DraftOptions;
+pub use self::measure::Speed;
 pub use self::snapshot::Place as SnapshotPlace;
-pub use self::worker::Speed;
 
 /// Tokens read at a time on a CPU, as many as llama.cpp computes at a time.
 const CPU_CHUNK: usize = 512;

@@ -5,6 +5,7 @@
 //! which trusts such files, may see it: the text that it stands for, by length and hash, and the checksum of its bytes. The
 //! folder is that of one model file, one llama.cpp and one kind of context.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -13,6 +14,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::kv::Token;
+
 /// llama.cpp's state format is that of its build.
 const BUILD: &str = concat!("llama-cpp-sys-2 0.1.161 ", env!("CARGO_PKG_VERSION"));
 /// The extension of a snapshot.
@@ -20,6 +23,10 @@ const EXTENSION: &str = "kv";
 /// Bytes of the model's file, from either end and at some places between, that tell it from others.
 const SAMPLE: usize = 1 << 20;
 const SAMPLES: u64 = 8;
+/// Of what a snapshot holds, so much at least must be new to be worth loading all of it.
+const WORTH: usize = 32;
+/// Bytes in front of the tokens in a file: what it is, of which version, and how many tokens there are.
+const HEAD: usize = 12;
 
 /// Where snapshots go, and how many bytes they may take together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +46,8 @@ pub struct Snapshots {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
     pub path: PathBuf,
-    /// Bytes of text that it stands for.
-    pub bytes: usize,
+    /// Bytes of the text that it stands for.
+    bytes: usize,
     checksum: u32,
 }
 
@@ -68,14 +75,21 @@ impl Snapshots {
         Ok(Self { place, folder })
     }
 
-    /// The longest snapshot of a beginning of `prompt` that has more than `longer_than` bytes.
-    pub fn best(&self, prompt: &[u8], longer_than: usize) -> Option<Found> {
-        let fits = |found: &(Found, String)| {
-            found.0.bytes > longer_than
-                && prompt.get(..found.0.bytes).is_some_and(|head| hex(&Sha256::digest(head)) == found.1)
+    /// The snapshot that serves most bytes of `prompt`, more than the `held` ones that are had without any. One of a beginning of
+    /// the prompt serves with all of its text; of any other `shared` tells, from its tokens, how many bytes it serves.
+    pub fn best(&self, prompt: &[u8], held: usize, shared: impl Fn(&[Token]) -> usize) -> Option<Found> {
+        let serves = |(found, hash): (Found, String)| {
+            let begins = is_of(&found, &hash, prompt);
+            let served = if begins { found.bytes } else { shared(&tokens(&found.path).unwrap_or_default()) };
+            (served > held + found.bytes / WORTH).then_some((served, found))
         };
-        let named = paths(&self.folder).filter_map(|path| named(&path));
-        named.filter(fits).map(|(found, _)| found).max_by_key(|found| found.bytes)
+        let longer = self.named().filter(|(found, _)| found.bytes > held);
+        longer.filter_map(serves).max_by_key(|(served, found)| (*served, Reverse(found.bytes))).map(|(_, found)| found)
+    }
+
+    /// The snapshots that are there, each with the hash of its text.
+    fn named(&self) -> impl Iterator<Item = (Found, String)> {
+        paths(&self.folder).filter_map(|path| named(&path))
     }
 
     /// Whether the bytes are those that were written; also marks the snapshot as used. One that is not whole is removed.
@@ -90,6 +104,11 @@ impl Snapshots {
         whole
     }
 
+    /// Tokens that a snapshot stands for.
+    pub fn len(found: &Found) -> usize {
+        tokens(&found.path).map_or(0, |tokens| tokens.len())
+    }
+
     /// Removes a snapshot that cannot be used.
     pub fn remove(found: &Found, why: &str) {
         tracing::warn!(path = %found.path.display(), why, "a snapshot of the KV cache is removed");
@@ -101,7 +120,7 @@ impl Snapshots {
     /// # Errors
     /// It cannot be written; nothing is left behind.
     pub fn save(&self, text: &[u8], write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-        if self.best(text, text.len() - 1).is_some() {
+        if self.named().any(|(found, hash)| found.bytes == text.len() && is_of(&found, &hash, text)) {
             return Ok(());
         }
         // What was said can be told from it.
@@ -157,6 +176,27 @@ fn named(path: &Path) -> Option<(Found, String)> {
     Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, checksum }, hash.to_owned()))
 }
 
+/// Whether the text that a snapshot stands for begins `prompt`.
+fn is_of(found: &Found, hash: &str, prompt: &[u8]) -> bool {
+    prompt.get(..found.bytes).is_some_and(|head| hex(&Sha256::digest(head)) == hash)
+}
+
+/// The tokens that a snapshot stands for. Their bytes are not checked here.
+///
+/// # Errors
+/// It cannot be read, or is shorter than it says.
+fn tokens(path: &Path) -> io::Result<Vec<Token>> {
+    let mut file = File::open(path)?;
+    let mut head = [0; HEAD];
+    file.read_exact(&mut head)?;
+    let [.., a, b, c, d] = head;
+    let count = u64::from(u32::from_le_bytes([a, b, c, d]));
+    let mut bytes = Vec::new();
+    file.take(count * size_of::<Token>() as u64).read_to_end(&mut bytes)?;
+    let (tokens, _) = bytes.as_chunks();
+    Ok(tokens.iter().map(|bytes| Token::from_le_bytes(*bytes)).collect())
+}
+
 fn checksum(path: &Path) -> io::Result<u32> {
     let mut file = File::open(path)?;
     let mut hasher = crc32fast::Hasher::new();
@@ -203,15 +243,41 @@ mod tests {
         save(&snapshots, "<system>", 10);
         save(&snapshots, "<system><user>a", 10);
         save(&snapshots, "<other>", 10);
-        let best = |prompt: &str, than| snapshots.best(prompt.as_bytes(), than).map(|found| found.bytes);
+        let best = |prompt: &str, than| snapshots.best(prompt.as_bytes(), than, |_| 0).map(|found| found.bytes);
         assert_eq!(best("<system><user>a<end>", 0), Some(15));
         assert_eq!(best("<system><user>b<end>", 0), Some(8));
         assert_eq!(best("<system><user>b<end>", 8), None);
         assert_eq!(best("<syst", 0), None);
         // Of another kind of context, or another model.
-        assert_eq!(stage.snapshots("q8", 1000).best(b"<system><user>", 0), None);
+        assert_eq!(stage.snapshots("q8", 1000).best(b"<system><user>", 0, |_| 0), None);
         fs::write(stage.0.path().join("model"), "weightt").unwrap();
-        assert_eq!(stage.snapshots("f16", 1000).best(b"<system><user>", 0), None);
+        assert_eq!(stage.snapshots("f16", 1000).best(b"<system><user>", 0, |_| 0), None);
+    }
+
+    #[test]
+    fn one_that_parts_from_the_prompt_serves_with_what_both_share() {
+        let stage = stage();
+        let snapshots = stage.snapshots("f16", 1000);
+        save(&snapshots, "<system>", 10);
+        let write = |path: &Path| {
+            let head = [0, 0, 3].map(u32::to_le_bytes);
+            let tokens = [4, -5, 6].map(Token::to_le_bytes);
+            fs::write(path, [head.concat(), tokens.concat(), vec![7; 50]].concat())
+        };
+        snapshots.save(b"<system><user>a", write).unwrap();
+        let best = |held, bytes| {
+            let shared = |tokens: &[Token]| if tokens == [4, -5, 6] { bytes } else { 0 };
+            snapshots.best(b"<system><user>b<end>", held, shared).map(|found| (found.bytes, Snapshots::len(&found)))
+        };
+        assert_eq!(best(0, 14), Some((15, 3)));
+        assert_eq!(best(13, 14), Some((15, 3)));
+        assert_eq!(best(14, 14), None);
+        // What is all of use is read sooner than what is to be cut.
+        assert_eq!(best(0, 8).map(|(bytes, _)| bytes), Some(8));
+        // A long one is not read for a few bytes.
+        snapshots.save("long".repeat(100).as_bytes(), write).unwrap();
+        assert_eq!(best(0, 12), Some((15, 3)));
+        assert_eq!(best(3, 15), Some((15, 3)));
     }
 
     #[test]
@@ -219,11 +285,11 @@ mod tests {
         let stage = stage();
         let snapshots = stage.snapshots("f16", 1000);
         save(&snapshots, "text", 10);
-        let found = snapshots.best(b"text and more", 0).unwrap();
+        let found = snapshots.best(b"text and more", 0, |_| 0).unwrap();
         assert!(Snapshots::is_whole(&found));
         fs::write(&found.path, [7; 9]).unwrap();
         assert!(!Snapshots::is_whole(&found));
-        assert_eq!(snapshots.best(b"text and more", 0), None);
+        assert_eq!(snapshots.best(b"text and more", 0, |_| 0), None);
     }
 
     #[test]
@@ -241,12 +307,12 @@ mod tests {
         let mut times = 1_000_u64..;
         for text in ["one", "two", "three"] {
             save(&snapshots, text, 100);
-            if let Some(found) = snapshots.best(text.as_bytes(), 0) {
+            if let Some(found) = snapshots.best(text.as_bytes(), 0, |_| 0) {
                 let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(times.next().unwrap());
                 File::options().append(true).open(found.path).unwrap().set_modified(time).unwrap();
             }
         }
-        let there = |text: &str| snapshots.best(text.as_bytes(), 0).is_some();
+        let there = |text: &str| snapshots.best(text.as_bytes(), 0, |_| 0).is_some();
         assert!(!there("one") && there("two") && there("three"));
     }
 }

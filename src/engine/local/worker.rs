@@ -16,10 +16,10 @@ use super::draft_model::DraftModel;
 use super::handle::{Handle, Watch};
 use super::kv::{Kept, Slot, Token};
 use super::pace::Pace;
-use super::sample::{Grammars, Sampler};
+use super::sample::Grammars;
 use super::snapshot::{Found, Snapshots};
 use super::threads::{System, Threads};
-use crate::engine::{EngineError, Sampling};
+use crate::engine::EngineError;
 
 /// Conversations that can be in the KV cache at a time.
 pub const SLOTS: usize = 16;
@@ -36,14 +36,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// So often one token is begun again with another number of threads.
 const MOST_RESTARTS: usize = 4;
-
-/// Measured speed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Speed {
-    /// Tokens read and generated a second.
-    pub prefill: f64,
-    pub decode: f64,
-}
 
 /// One token of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +71,7 @@ pub enum Failure {
 /// The context and what is known of its KV cache.
 pub struct Worker<'m> {
     pub model: &'m LlamaModel,
-    context: LlamaContext<'m>,
+    pub context: LlamaContext<'m>,
     handle: Handle,
     threads: Threads,
     /// When it was last looked at what else is running.
@@ -209,13 +201,31 @@ impl<'m> Worker<'m> {
         {
             kept = more;
         }
-        let stored = self.snapshots.as_ref().and_then(|snapshots| snapshots.best(prompt, kept.offset));
+        // What is too much of it is cut off, where that can be done.
+        let shared = |tokens: &[Token]| if self.can_cut() { self.shared(tokens, prompt) } else { 0 };
+        let stored = self.snapshots.as_ref().and_then(|snapshots| snapshots.best(prompt, kept.offset, shared));
         if let Some(found) = stored
             && self.load(slot, &found)
         {
             kept = self.slots[slot].keep(prompt);
         }
         kept
+    }
+
+    /// How many bytes of a prompt `tokens` give: up to the last control token that both share, as [`Slot::keep`] has it.
+    fn shared(&self, tokens: &[Token], prompt: &[u8]) -> usize {
+        let (mut end, mut seam) = (0, 0);
+        for token in tokens.iter().map(|&token| LlamaToken(token)) {
+            let piece = self.piece(token);
+            if !prompt[end..].starts_with(&piece) {
+                break;
+            }
+            end += piece.len();
+            if self.model.vocab().is_control(token) && end < prompt.len() {
+                seam = end;
+            }
+        }
+        seam
     }
 
     /// Empties a slot in which llama.cpp holds more or fewer tokens than were noted: better read twice than wrong once.
@@ -403,76 +413,13 @@ impl<'m> Worker<'m> {
             Err(error) => {
                 // Part of it may have been taken in.
                 self.empty(slot);
-                Snapshots::remove(found, &error.to_string());
+                let used: usize = self.slots.iter().map(Slot::len).sum();
+                if used + Snapshots::len(found) <= self.capacity() {
+                    Snapshots::remove(found, &error.to_string());
+                }
                 false
             }
         }
-    }
-
-    /// The likeliest token behind each of `tokens`; empties all slots.
-    pub fn choices(&mut self, tokens: &[LlamaToken]) -> Result<Vec<Token>, EngineError> {
-        (0..SLOTS).for_each(|slot| self.empty(slot));
-        let row = |(position, &token)| Row { token, slot: 0, position, logits: true };
-        self.decode_alone(&tokens.iter().enumerate().map(row).collect::<Vec<_>>())?;
-        let mut sampler = Sampler::new(&Sampling::default(), self.model.n_vocab());
-        let choices = (0..tokens.len()).map(|row| Ok(sampler.pick(self.logits(row), None)?.0)).collect();
-        self.empty(0);
-        choices
-    }
-
-    /// Reads `prompt` random tokens behind `depth` others and generates `generate` more; empties all slots.
-    pub fn measure(&mut self, depth: usize, prompt: usize, generate: usize) -> Result<Speed, EngineError> {
-        (0..SLOTS).for_each(|slot| self.empty(slot));
-        self.look_around();
-        let tokens = random_tokens(depth + prompt, self.model.n_vocab());
-        self.read(&tokens[..depth], 0)?;
-        let start = Instant::now();
-        self.read(&tokens[depth..], depth)?;
-        let read = start.elapsed();
-        // Generating is measured behind the same depth as reading is.
-        let from = u32::try_from(depth).ok();
-        if self.context.kv_cache_seq_rm(0, from, None).is_err() {
-            self.empty(0);
-            self.read(&tokens[..depth], 0)?;
-        }
-        self.read(&tokens[tokens.len().saturating_sub(1)..], depth)?;
-        let mut sampler = Sampler::new(&Sampling::default(), self.model.n_vocab());
-        let start = Instant::now();
-        for i in 0..generate {
-            let token = sampler.pick(self.logits(0), None)?;
-            self.read(&[token], depth + 1 + i)?;
-        }
-        let rate = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
-        let speed = Speed { prefill: rate(prompt, read), decode: rate(generate, start.elapsed()) };
-        self.empty(0);
-        Ok(speed)
-    }
-
-    /// Seconds that reading so many random tokens takes behind what the first slot holds, which stays as it is where its memory
-    /// can be cut.
-    pub fn reading(&mut self, tokens: usize) -> Result<f64, EngineError> {
-        let tokens = random_tokens(tokens, self.model.n_vocab());
-        self.look_around();
-        let start = Instant::now();
-        self.read(&tokens, self.slots[0].len())?;
-        let seconds = start.elapsed().as_secs_f64();
-        self.trim(0);
-        Ok(seconds)
-    }
-
-    fn read(&mut self, tokens: &[LlamaToken], at: usize) -> Result<(), EngineError> {
-        let row =
-            |(i, &token): (usize, &LlamaToken)| Row { token, slot: 0, position: at + i, logits: i + 1 == tokens.len() };
-        let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
-        rows.chunks(self.chunk).try_for_each(|chunk| self.decode_alone(chunk))
-    }
-
-    fn decode_alone(&mut self, rows: &[Row]) -> Result<(), EngineError> {
-        let (prompt, context) = (rows.last().map_or(0, |row| row.position + 1), self.capacity());
-        self.decode(rows, &|| false).map_err(|failure| match failure {
-            Failure::Full | Failure::Stopped => EngineError::TooLong { prompt, context },
-            Failure::Broken(error) => error,
-        })
     }
 }
 
@@ -483,15 +430,4 @@ pub fn can_cut(model: &LlamaModel) -> bool {
 
 fn id(slot: usize) -> i32 {
     i32::try_from(slot).unwrap_or(0)
-}
-
-/// Tokens without order, as llama-bench reads them: a linear congruential generator with the constants of Knuth's MMIX.
-fn random_tokens(n: usize, vocabulary: i32) -> Vec<LlamaToken> {
-    let mut state = 42_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let below = u64::from(vocabulary.unsigned_abs().max(1));
-        LlamaToken(Token::try_from((state >> 33) % below).unwrap_or(0))
-    };
-    (0..n).map(|_| next()).collect()
 }
