@@ -6,6 +6,9 @@ use super::wait::Wait;
 /// Stands in a mark for an identifier that differs from call to call.
 pub(super) const ANY: char = '\u{1}';
 
+/// Stands in the tag that closes an argument for the argument's name.
+pub(super) const KEY: char = '\u{2}';
+
 /// What a text has where a mark is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {

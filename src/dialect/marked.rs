@@ -1,6 +1,7 @@
 //! Every wire form that can be described by its marks: one dialect for all of them.
 
 mod constrain;
+mod nested;
 mod read;
 mod tags;
 mod write;
@@ -8,6 +9,7 @@ mod write;
 use std::sync::Arc;
 
 use super::json_calls::{BareJson, FencedJson};
+use super::mark::Match;
 use super::marks::Marks;
 use super::reasoning::Thoughts;
 use super::scan::{Form, Open, Place, Read, Scanner};
@@ -57,13 +59,15 @@ pub(super) struct Parts {
 
 impl Marked {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { name, template, marks, thoughts, mut noise, stops, history } = parts;
-        if thoughts.anywhere {
-            noise.push(thoughts.close.clone());
+        let Parts { name, template, marks, thoughts, mut noise, mut stops, history } = parts;
+        if thoughts.anywhere || !thoughts.then.is_empty() {
+            noise.extend([thoughts.close.clone(), thoughts.then.clone()]);
+            // Where reasoning is a turn of its own, what ends that does not end the answer.
+            stops.retain(|stop| *stop != thoughts.close);
         }
         let sections = [&marks.section.0, &marks.section.1].into_iter().map(|mark| mark.trim().to_owned());
         noise.extend(sections.filter(|mark| mark::is_control(mark) && !marks.in_list()));
-        noise.extend(stops.iter().cloned());
+        noise.extend(stops.iter().chain(&marks.recipient).cloned());
         noise.retain(|mark| !mark.is_empty());
         let trigger = marks.trigger();
         Self { name, template, marks: Arc::new(marks), thoughts, noise, stops, trigger, history }
@@ -168,19 +172,31 @@ impl Form for Noise {
     }
 
     fn open(&self, rest: &str, place: Place, ended: bool) -> Open {
-        if self.here(place).any(|mark| rest.starts_with(mark.as_str())) {
-            return Open::Yes;
+        let mut found = Open::No;
+        for mark in self.here(place) {
+            match exactly(rest, mark) {
+                Match::Full(_) => return Open::Yes,
+                Match::Partial if !ended => found = Open::Unsure,
+                _ => {}
+            }
         }
-        match !ended && self.here(place).any(|mark| mark.starts_with(rest)) {
-            true => Open::Unsure,
-            false => Open::No,
-        }
+        found
     }
 
     fn read(&self, rest: &str, _: bool) -> Read {
         let all = self.always.iter().chain(&self.after_call);
+        let full = all.filter_map(|mark| if let Match::Full(len) = exactly(rest, mark) { Some(len) } else { None });
         // The shortest, since that one is complete first when the text comes in pieces.
-        let len = all.filter(|mark| rest.starts_with(mark.as_str())).map(String::len).min();
-        Read::Items { len: len.unwrap_or(1), items: Vec::new() }
+        Read::Items { len: full.min().unwrap_or(1), items: Vec::new() }
+    }
+}
+
+/// Matches a mark letter for letter, but for an identifier in it.
+fn exactly(text: &str, mark: &str) -> Match {
+    match mark {
+        mark if mark.contains(mark::ANY) => mark::at(text, mark),
+        mark if text.starts_with(mark) => Match::Full(mark.len()),
+        mark if mark.starts_with(text) => Match::Partial,
+        _ => Match::No,
     }
 }

@@ -3,6 +3,8 @@
 //! The description is found by looking at what a template writes ([`super::probe`]); the files of [`super::forms`] name the
 //! known ones. One reader, one writer and one grammar serve all of them.
 
+use std::borrow::Cow;
+
 use super::mark;
 
 /// How calls are written: `section.0`, then for each call `open`, the name, `name_end`, the arguments and `close`, with
@@ -17,6 +19,8 @@ pub(super) struct Marks {
     pub name_end_too: Vec<String>,
     pub close: String,
     pub between: String,
+    /// What addresses a call to its tool before it begins, in some families; the call names the tool itself.
+    pub recipient: Option<String>,
     pub arguments: Arguments,
 }
 
@@ -59,6 +63,7 @@ pub(super) struct Tags {
     pub key_end: String,
     /// What stands behind `key_end`: a word for the value's type, and a mark.
     pub typed: Option<(Types, String)>,
+    /// It may hold the argument's name, as [`mark::KEY`]; then lists and objects are written in such tags too.
     pub close: String,
     /// White space that stands before and after a value and is none of it.
     pub pad: (String, String),
@@ -66,6 +71,23 @@ pub(super) struct Tags {
     pub between: String,
     /// How values that are no strings are written.
     pub python: bool,
+    /// Whether values may stand in `<![CDATA[…]]>`.
+    pub cdata: bool,
+}
+
+/// What stands around a value that may hold tags.
+pub(super) const CDATA: (&str, &str) = ("<![CDATA[", "]]>");
+
+impl Tags {
+    /// What closes the argument of this name.
+    pub(super) fn close_of(&self, key: &str) -> Cow<'_, str> {
+        if self.nest() { self.close.replace(mark::KEY, key).into() } else { Cow::Borrowed(&self.close) }
+    }
+
+    /// Whether lists and objects are tagged as arguments are.
+    pub(super) fn nest(&self) -> bool {
+        self.close.contains(mark::KEY)
+    }
 }
 
 /// The words that tell the type of a value.
@@ -127,6 +149,28 @@ impl Marks {
             between: pick(&self.between, &found.between),
             arguments,
             ..self.clone()
+        }
+    }
+
+    /// The same with `change` made to every mark.
+    pub(super) fn map(self, change: impl Fn(&str) -> String) -> Self {
+        let arguments = match self.arguments {
+            Arguments::Tags(tags) => Arguments::Tags(Tags {
+                open: change(&tags.open),
+                key_end: change(&tags.key_end),
+                close: change(&tags.close),
+                ..tags
+            }),
+            other => other,
+        };
+        Self {
+            section: (change(&self.section.0), change(&self.section.1)),
+            open: change(&self.open),
+            name_end: change(&self.name_end),
+            close: change(&self.close),
+            between: change(&self.between),
+            arguments,
+            ..self
         }
     }
 

@@ -6,7 +6,7 @@ mod analyse;
 use serde_json::json;
 
 use super::mark;
-use super::marks::Marks;
+use super::marks::{Arguments, CDATA, Marks};
 use super::reasoning::Thoughts;
 use super::template::{Shape, Template};
 use super::{Call, Message, RenderOptions, Role, ToolSpec};
@@ -21,7 +21,7 @@ const REASONING: &str = "probe-reasoning";
 const IDS: [&str; 2] = ["callprob1", "callprob2"];
 
 /// Pairs of marks for reasoning that are in use, for templates that drop it from the history.
-const PAIRS: [(&str, &str); 8] = [
+const PAIRS: [(&str, &str); 9] = [
     ("<think>", "</think>"),
     ("[THINK]", "[/THINK]"),
     ("<seed:think>", "</seed:think>"),
@@ -30,6 +30,7 @@ const PAIRS: [(&str, &str); 8] = [
     ("<reasoning>", "</reasoning>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
 ];
 
 /// What the probes found.
@@ -50,20 +51,30 @@ pub(super) struct Finding {
 
 /// Looks at a template.
 pub(super) fn look(template: &Template) -> Finding {
-    let plain = turn(template, Shape::default(), Message::new(Role::Assistant, ANSWER));
     let mut finding = Finding { instructions: instructions(template), ..Finding::default() };
-    if let Some(plain) = &plain {
-        (finding.noise, finding.stops) = around_answer(template, plain);
-    }
-    for shape in shapes() {
-        let Some((marks, sample, single)) = calls(template, shape, plain.as_deref()) else { continue };
-        finding.shape = Shape { single_calls: single, ..shape };
-        finding.marks = marks;
-        finding.sample = sample;
-        break;
+    let (noise, stop) = around_answer(template);
+    let is_control = |mark: &String| mark::is_control(mark);
+    finding.stops = Some(stop.clone()).filter(is_control).into_iter().collect();
+    finding.noise = noise.into_iter().filter(is_control).collect();
+    // Some show the last message of an assistant only where the conversation ends with it.
+    for options in [RenderOptions::default(), ends_here()] {
+        let plain = turn(template, Shape::default(), Message::new(Role::Assistant, ANSWER), &options);
+        for shape in shapes() {
+            let around = (plain.as_deref(), stop.as_str());
+            let Some(calls) = calls(template, shape, around, &options) else { continue };
+            finding.shape = Shape { single_calls: calls.single, ..shape };
+            finding.shape.thinking_parts = wants_parts(template, finding.shape);
+            return Finding { marks: calls.marks, sample: calls.sample, ..finding };
+        }
     }
     finding.shape.thinking_parts = wants_parts(template, finding.shape);
     finding
+}
+
+/// No prompt for an answer behind the conversation.
+fn ends_here() -> RenderOptions {
+    let extra = [("add_generation_prompt".to_owned(), json!(false))].into_iter().collect();
+    RenderOptions { extra, ..RenderOptions::default() }
 }
 
 /// How reasoning is marked: as the prompt or the history shows it, else as the template's text has it.
@@ -74,17 +85,24 @@ pub(super) fn thoughts(template: &Template) -> Thoughts {
     let thought =
         Message { reasoning: Some(REASONING.into()), calls: vec![call(0)], ..Message::new(Role::Assistant, "") };
     let answer = Message::tool(&call(0), "probe-result");
-    let history = template.render(&[user, thought, answer], &[other_tool()], &options).unwrap_or_default();
+    let history = template.render(&[user.clone(), thought, answer], &[other_tool()], &options).unwrap_or_default();
     let pairs = PAIRS.map(|(open, close)| Thoughts::new(open, close));
     let begins = |thoughts: &&Thoughts| thoughts.is_open_after(&prompt);
     if let Some(found) = pairs.iter().find(begins) {
         return found.clone();
     }
-    if let Some((before, after)) = history.split_once(REASONING) {
-        let (open, close) = (analyse::last_mark(before), analyse::first_mark(after));
-        if let (Some(open), Some(close)) = (open, close) {
-            return Thoughts::new(open, close);
-        }
+    if let Some((before, after)) = history.split_once(REASONING)
+        && let (Some(open), Some(close)) = (analyse::last_mark(before), analyse::first_mark(after))
+    {
+        let closed = template.render(std::slice::from_ref(&user), &[], &ends_here()).unwrap_or_default();
+        let header = prompt.strip_prefix(closed.as_str()).unwrap_or_default().trim();
+        let behind = after.trim_start()[close.len()..].trim_start();
+        return match before.rsplit_once(header) {
+            Some((_, open)) if mark::is_control(header) && behind.starts_with(header) => {
+                Thoughts { then: header.to_owned(), ..Thoughts::new(open.trim(), close) }
+            }
+            _ => Thoughts::new(open, close),
+        };
     }
     let written = |thoughts: &&Thoughts| template.source().contains(&thoughts.open);
     pairs.iter().find(written).cloned().unwrap_or_else(Thoughts::think)
@@ -112,30 +130,56 @@ fn other_tool() -> ToolSpec {
 }
 
 /// A conversation that ends with `message`, rendered.
-fn turn(template: &Template, shape: Shape, message: Message) -> Option<String> {
+fn turn(template: &Template, shape: Shape, message: Message, options: &RenderOptions) -> Option<String> {
     let messages = [Message::new(Role::User, "probe"), message];
-    template.render_in(shape, &messages, &[other_tool()], &RenderOptions::default()).ok()
+    template.render_in(shape, &messages, &[other_tool()], options).ok()
 }
 
-/// What the template writes for calls: the marks, the text, and whether it takes but one call a message. `None` where no call
-/// appears.
-fn calls(template: &Template, shape: Shape, plain: Option<&str>) -> Option<(Option<Marks>, String, bool)> {
-    let with = |calls: Vec<Call>| turn(template, shape, Message { calls, ..Message::new(Role::Assistant, "") });
+/// What a template writes for calls.
+struct Calls {
+    marks: Option<Marks>,
+    sample: String,
+    /// It takes but one call a message.
+    single: bool,
+}
+
+/// What the template writes for calls; `None` where no call appears. The same with a plain answer, and what ends that, tell
+/// what belongs to the calls.
+fn calls(
+    template: &Template,
+    shape: Shape,
+    (plain, stop): (Option<&str>, &str),
+    options: &RenderOptions,
+) -> Option<Calls> {
+    let with =
+        |calls: Vec<Call>| turn(template, shape, Message { calls, ..Message::new(Role::Assistant, "") }, options);
     let shows = |text: &String, times| text.matches(NAME).count() >= times && text.contains(FIRST.1);
     let one = with(vec![call(0)]).filter(|text| shows(text, 1))?;
     let two = with(vec![call(0), call(1)]).filter(|text| shows(text, 2));
+    let recipient = analyse::recipient(&one).map(str::to_owned);
+    let unaddressed = |text: String| recipient.as_ref().map_or(text.clone(), |to| text.replace(to, ""));
+    let (one, two) = (unaddressed(one), two.map(unaddressed));
     let two = two.filter(|text| text.matches(FIRST.1).count() == 2 && text.matches(NAME).count() == 2);
     let single = two.is_none();
-    let text = cut(&two.unwrap_or(one), plain);
-    let marks = analyse::marks(&text).map(Marks::without_bare_brackets).filter(Marks::are_telling);
-    Some((marks, text, single))
+    let mut text = cut(&two.unwrap_or(one), plain);
+    if let Some(calls) = text.trim_end().strip_suffix(stop).filter(|_| !stop.is_empty()) {
+        text.truncate(calls.len());
+    }
+    let mut marks = analyse::marks(&text).map(Marks::without_bare_brackets).filter(Marks::are_telling);
+    if let Some(marks) = &mut marks {
+        marks.recipient = recipient.map(|recipient| recipient.replace(NAME, &mark::ANY.to_string()));
+        if let Arguments::Tags(tags) = &mut marks.arguments {
+            tags.cdata = template.source().contains(CDATA.0);
+        }
+    }
+    Some(Calls { marks, sample: text, single })
 }
 
 /// The part of a rendered conversation that a plain answer does not share.
 fn cut(text: &str, plain: Option<&str>) -> String {
     let Some(plain) = plain else { return text.to_owned() };
     let at = plain.rfind(ANSWER).unwrap_or(plain.len());
-    let prefix = analyse::common_prefix(text, &plain[..at]);
+    let prefix = analyse::whole_marks_to(text, analyse::common_prefix(text, &plain[..at]));
     let rest = &text[prefix..];
     let suffix = analyse::common_suffix(rest, &plain[(at + ANSWER.len()).min(plain.len())..]);
     // The texts may share the end of a mark; then all of it belongs to the call.
@@ -145,22 +189,18 @@ fn cut(text: &str, plain: Option<&str>) -> String {
     rest[..end].to_owned()
 }
 
-/// Control tokens that stand around an answer, and what ends it.
-fn around_answer(template: &Template, plain: &str) -> (Vec<String>, Vec<String>) {
+/// The marks that stand around an answer, and the one that ends it.
+fn around_answer(template: &Template) -> ([String; 2], String) {
     let user = Message::new(Role::User, "probe");
     let answer = Message::new(Role::Assistant, ANSWER);
+    let plain = turn(template, Shape::default(), answer.clone(), &RenderOptions::default()).unwrap_or_default();
     let prompt = template.render(std::slice::from_ref(&user), &[other_tool()], &RenderOptions::default());
-    let ends_here = [("add_generation_prompt".to_owned(), json!(false))].into_iter().collect();
-    let options = RenderOptions { extra: ends_here, ..RenderOptions::default() };
-    let closed = template.render(&[user, answer], &[other_tool()], &options).unwrap_or_default();
+    let closed = template.render(&[user, answer], &[other_tool()], &ends_here()).unwrap_or_default();
     let before = plain.rsplit_once(ANSWER).map_or("", |(before, _)| before);
     let end = closed.rsplit_once(ANSWER).map_or("", |(_, after)| after.trim());
     let open = before.strip_prefix(prompt.unwrap_or_default().as_str()).unwrap_or_default().trim();
     let stop = analyse::last_mark(end).unwrap_or_default();
-    let close = &end[..end.len() - stop.len()];
-    let own =
-        |marks: &[&str]| marks.iter().filter(|mark| mark::is_control(mark)).map(|mark| (*mark).to_owned()).collect();
-    (own(&[open, close]), own(&[stop]))
+    ([open.to_owned(), end[..end.len() - stop.len()].to_owned()], stop.to_owned())
 }
 
 /// What a prompt says more when it has tools.
@@ -180,7 +220,7 @@ fn wants_parts(template: &Template, shape: Shape) -> bool {
     }
     let shows = |thinking_parts: bool| {
         let message = Message { reasoning: Some(REASONING.into()), ..Message::new(Role::Assistant, ANSWER) };
-        turn(template, Shape { thinking_parts, ..shape }, message)
+        turn(template, Shape { thinking_parts, ..shape }, message, &RenderOptions::default())
             .is_some_and(|text| text.contains(REASONING) && text.contains(ANSWER) && !text.contains("'thinking'"))
     };
     !shows(false) && shows(true)

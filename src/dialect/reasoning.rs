@@ -18,12 +18,20 @@ pub(super) struct Thoughts {
     pub close: String,
     /// Whether it may begin behind text too.
     pub anywhere: bool,
+    /// What begins a new turn for the answer, where reasoning has one of its own.
+    pub then: String,
     pub until_call: UntilCall,
 }
 
 impl Thoughts {
     pub(super) fn new(open: &str, close: &str) -> Self {
-        Self { open: open.into(), close: close.into(), anywhere: false, until_call: UntilCall::OwnLine }
+        Self {
+            open: open.into(),
+            close: close.into(),
+            anywhere: false,
+            then: String::new(),
+            until_call: UntilCall::OwnLine,
+        }
     }
 
     /// `<think>…</think>`, as most families have it.

@@ -129,10 +129,16 @@ impl Scanner {
         let opened = self.state == State::Opened;
         let text = self.held.trim_start();
         let space = self.held.len() - text.len();
-        if text.starts_with(&self.thoughts.open) {
-            self.take(space + self.thoughts.open.len());
+        let Thoughts { open, close, .. } = &self.thoughts;
+        // Some say that they do not reason by closing what they did not open.
+        let closes = !opened && !close.is_empty();
+        if text.starts_with(open) {
+            self.take(space + open.len());
             self.state = State::Thinking;
-        } else if !ended && self.thoughts.open.starts_with(text) {
+        } else if closes && text.starts_with(close) {
+            self.take(space + close.len());
+            self.state = State::Answer;
+        } else if !ended && (open.starts_with(text) || closes && close.starts_with(text)) {
             return false;
         } else {
             self.state = if opened { State::Thinking } else { State::Answer };

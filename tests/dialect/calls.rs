@@ -72,7 +72,7 @@ proptest! {
     fn nothing_is_lost(text in prop_oneof![noise(), any::<String>()]) {
         for dialect in dialects() {
             let items = parse(dialect.parser(&tools()), [text.as_str()]);
-            if items.iter().any(|item| matches!(item, Parsed::Call(_) | Parsed::Reasoning(_))) || text.contains("<think>") {
+            if items.iter().any(|item| matches!(item, Parsed::Call(_) | Parsed::Reasoning(_))) || text.contains("think>") {
                 continue;
             }
             let shown: String = items

@@ -8,6 +8,7 @@ mod families;
 mod fuzz;
 mod long;
 mod parse;
+mod probed;
 mod render;
 mod templates;
 mod tools;

@@ -113,6 +113,22 @@ const FORMS: &[(&str, &str)] = &[
         "probed",
         "<|tools_prefix|>[{% for c in calls %}{\"{{ c.name }}\": {{ c.arguments|tojson }}}{{ '' if loop.last else ', ' }}{% endfor %}]<|tools_suffix|>",
     ),
+    // MiniMax M3: a token before every tag, tags of the arguments' names, lists in tags too.
+    (
+        "probed",
+        "{% macro value(v) %}{% if v is string %}{{ v }}{% elif v is sequence %}{% for x in v %}]<]minimax[>[<item>{{ value(x) }}]<]minimax[>[</item>{% endfor %}{% else %}{{ v|tojson }}{% endif %}{% endmacro %}]<]minimax[>[<tool_call>\n{% for c in calls %}]<]minimax[>[<invoke name=\"{{ c.name }}\">{% for k, v in c.arguments.items() %}]<]minimax[>[<{{ k }}>{{ value(v) }}]<]minimax[>[</{{ k }}>{% endfor %}]<]minimax[>[</invoke>\n{% endfor %}]<]minimax[>[</tool_call>",
+    ),
+    (
+        "probed",
+        "{% for c in calls %}\n<use tool=\"{{ c.name }}\">\n{% for k, v in c.arguments.items() %}<{{ k }}>{{ v if v is string else v|tojson }}</{{ k }}>\n{% endfor %}</use>{% endfor %}",
+    ),
+    // MiniCPM 5.
+    (
+        "probed",
+        "{% for c in calls %}<function name=\"{{ c.name }}\">{% for k, v in c.arguments.items() %}<param name=\"{{ k }}\">{% if v is string and ('<' in v or '\n' in v) %}<![CDATA[{{ v }}]]>{% else %}{{ v if v is string else v|tojson }}{% endif %}</param>{% endfor %}</function>\n{% endfor %}",
+    ),
+    // Marks that begin as those of a plain answer do.
+    ("probed", "{% for c in calls %}<|im_call|>{{ c.name }}<|im_args|>{{ c.arguments|tojson }}<|im_done|>{% endfor %}"),
 ];
 
 /// A template whose assistant writes `calls`.

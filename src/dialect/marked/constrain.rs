@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::super::grammar::{self, Lark, quote};
 use super::super::literal::{self, Style};
 use super::super::mark;
-use super::super::marks::{Arguments, Key, Keys, Marks, Tags, Types};
+use super::super::marks::{Arguments, CDATA, Key, Keys, Marks, Tags, Types};
 use super::super::schema::{self, Argument, Variant};
-use super::super::{DialectError, Grammar, ToolSpec, typed};
+use super::super::{DialectError, Grammar, ToolSpec};
+use super::nested;
 
 /// The grammar of one call, or of a list of them where the form has lists.
 pub(super) fn grammar(marks: &Marks, tools: &[ToolSpec], required: bool) -> Result<Grammar, DialectError> {
@@ -40,7 +41,9 @@ pub(super) fn grammar(marks: &Marks, tools: &[ToolSpec], required: bool) -> Resu
         }
         false => call,
     };
-    Ok(lark.whole(&format!("{begin} {body}"), (!required).then_some(trigger)))
+    let recipient = marks.recipient.as_ref().filter(|_| required);
+    let recipient = recipient.map_or(String::new(), |mark| format!("(/\\s?/ {} /\\s?/)?", mark::lark(mark)));
+    Ok(lark.whole(&format!("{recipient} {begin} {body}"), (!required).then_some(trigger)))
 }
 
 /// A mark whose white space at the start may be missing or other than in the template.
@@ -118,11 +121,15 @@ fn whole(lark: &mut Lark, marks: &Marks, keys: &Keys, variant: &Variant) -> Stri
 
 /// One tagged argument, from its opening tag to its closing one.
 fn tagged(lark: &mut Lark, tags: &Tags, argument: &Argument) -> String {
-    let end = format!("{}{}", tags.pad.1, tags.close);
+    let end = format!("{}{}", tags.pad.1, tags.close_of(&argument.name));
     let head = format!("{} {} {}", mark::lark(&tags.open), quote(&argument.name), mark::lark(&tags.key_end));
     let behind = mark::lark(&tags.between);
+    let mut value = nested::rule(lark, argument, &end, tags);
+    if tags.cdata && argument.lines_of.is_some() {
+        let quoted = nested::rule(lark, argument, &format!("{}{end}", CDATA.1), tags);
+        value = format!("({value} | {} {quoted})", quote(CDATA.0));
+    }
     let Some((types, mark)) = &tags.typed else {
-        let value = typed::rule(lark, argument, &end, tags.python);
         let body = format!("{head} {} {value} {behind}", mark::lark(&tags.pad.0));
         return lark.add("argument", "", &body);
     };
@@ -135,7 +142,6 @@ fn tagged(lark: &mut Lark, tags: &Tags, argument: &Argument) -> String {
         (Types::Names, true) => "\"string\"",
         (Types::Names, false) => r#"("number" | "boolean" | "null" | "object" | "array")"#,
     };
-    let value = typed::rule(lark, argument, &end, tags.python);
     let body = format!("{head} {words} {} {} {value} {behind}", mark::lark(mark), mark::lark(&tags.pad.0));
     lark.add("argument", "", &body)
 }

@@ -326,7 +326,9 @@ pub(in crate::dialect) fn split(mark: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for word in mark.split_whitespace() {
         let mut rest = word;
-        while let Some(at) = rest.char_indices().skip(1).find(|(_, c)| *c == '<').map(|(at, _)| at) {
+        // What MiniMax M3 puts before each tag, `]<]minimax[>[`, is none of its own.
+        let begins = |rest: &str, at: usize| !rest[..at].ends_with('[') && !rest[at..].starts_with("<]");
+        while let Some((at, _)) = rest.match_indices('<').find(|(at, _)| *at > 0 && begins(rest, *at)) {
             parts.push(rest[..at].to_owned());
             rest = &rest[at..];
         }

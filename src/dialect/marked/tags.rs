@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::super::mark::{self, Match};
-use super::super::marks::{Tags, Types};
+use super::super::marks::{CDATA, Tags, Types};
 use super::super::repair::Stop;
 use super::super::scan::skip_space;
-use super::super::{ToolSpec, schema, typed};
+use super::super::{ToolSpec, schema};
+use super::nested;
 
 /// The longest name of an argument.
 const MAX_KEY: usize = 200;
@@ -26,22 +27,29 @@ pub(super) fn ends_here(text: &str, closers: &[String]) -> bool {
 }
 
 impl<'a> Tagged<'a> {
-    /// Reads up to where no further argument begins: the length. What was read so far comes in `map`.
+    /// Reads up to where no further argument begins: the length.
     pub(super) fn read(&self, text: &str, map: &mut Map<String, Value>) -> Result<usize, Stop> {
-        let mut at = 0;
+        self.read_on(text, &mut 0, map)
+    }
+
+    /// [`Tagged::read`] from `at` on, which comes behind the last whole argument. What was read so far comes in `map`.
+    fn read_on(&self, text: &str, at: &mut usize, map: &mut Map<String, Value>) -> Result<usize, Stop> {
         loop {
-            let start = skip_space(text, at);
-            match mark::at(&text[start..], &self.tags.open) {
+            let start = skip_space(text, *at);
+            let opens = mark::at(&text[start..], &self.tags.open);
+            match opens {
+                // Where closing tags begin as opening ones do, they come first.
+                _ if ends_here(&text[start..], self.closers) => return Ok(start),
+                Match::Full(_) if !self.ended && self.may_end(&text[start..]) => return Err(Stop::MORE),
                 Match::Full(len) => {
                     let (key, is_string, begin) = key(text, start + len, self.tags)?;
-                    let (end, next) = self.value(text, begin)?;
+                    let (end, next) = self.value(text, begin, key)?;
                     let value = unpadded(&text[begin..end], self.tags);
-                    map.insert(key.to_owned(), typed::read(value, self.property(key), is_string, self.tags.python));
-                    at = next;
+                    map.insert(key.to_owned(), nested::read(value, self.property(key), is_string, self.tags));
+                    *at = next;
                 }
                 Match::Partial if !self.ended => return Err(Stop::MORE),
-                _ if ends_here(&text[start..], self.closers) => return Ok(start),
-                Match::Partial => return Ok(at),
+                Match::Partial => return Ok(*at),
                 Match::No if !self.ended && self.may_end(&text[start..]) => return Err(Stop::MORE),
                 Match::No => return Err(Stop::Bad("an argument or the end of the call was expected".into())),
             }
@@ -58,13 +66,18 @@ impl<'a> Tagged<'a> {
 
     /// Where the value at `begin` ends, and where its closing tag does. A closing tag that is followed by neither an
     /// argument nor the end of the call is part of the value.
-    fn value(&self, text: &str, begin: usize) -> Result<(usize, usize), Stop> {
-        let first = self.tags.close.chars().next().unwrap_or('<');
-        for (at, _) in text[begin..].match_indices(first) {
-            let at = begin + at;
-            let next = match mark::at(&text[at..], &self.tags.close) {
+    fn value(&self, text: &str, begin: usize, key: &str) -> Result<(usize, usize), Stop> {
+        let close = self.tags.close_of(key);
+        let first = close.chars().next().unwrap_or('<');
+        let from = match self.tags.cdata && text[begin..].trim_start().starts_with(CDATA.0) {
+            true => text[begin..].find(CDATA.1).map_or(text.len(), |at| begin + at),
+            false => begin,
+        };
+        for (at, _) in text[from..].match_indices(first) {
+            let at = from + at;
+            let next = match mark::at(&text[at..], &close) {
                 Match::Full(len) => at + len,
-                Match::Partial if !self.ended => return Err(Stop::More(mark::wait(&self.tags.close))),
+                Match::Partial if !self.ended => return Err(Stop::More(mark::wait(&close))),
                 _ => continue,
             };
             let after = text[next..].trim_start();
@@ -78,20 +91,20 @@ impl<'a> Tagged<'a> {
         }
         Err(match self.ended {
             true => Stop::Bad("the last argument has no end".into()),
-            false => Stop::More(mark::wait(&self.tags.close)),
+            false => Stop::More(mark::wait(&close)),
         })
     }
 
     /// The arguments so far, as the beginning of a JSON object.
     pub(super) fn so_far(&self, text: &str) -> String {
-        let mut map = Map::new();
-        let whole = self.read(text, &mut map).is_ok();
+        let (mut map, mut at) = (Map::new(), 0);
+        let whole = self.read_on(text, &mut at, &mut map).is_ok();
         let quoted = |key: &str| Value::from(key).to_string();
         let entries: Vec<String> = map.iter().map(|(key, value)| format!("{}: {value}", quoted(key))).collect();
         let mut so_far = format!("{{{}", entries.join(", "));
         if whole {
             so_far.push('}');
-        } else if let Some((key, value)) = self.last_open(text, map.len()) {
+        } else if let Some((key, value)) = self.unfinished(text, at) {
             let separator = if map.is_empty() { "" } else { ", " };
             so_far.push_str(&format!("{separator}{}: ", quoted(key)));
             let value = value.strip_prefix(self.tags.pad.0.as_str()).unwrap_or(value);
@@ -105,20 +118,17 @@ impl<'a> Tagged<'a> {
         so_far
     }
 
-    /// The argument behind `skip` whole ones: its name, and its value so far.
-    fn last_open<'t>(&self, text: &'t str, skip: usize) -> Option<(&'t str, &'t str)> {
-        let first = self.tags.open.chars().next()?;
-        let mut opens = text.match_indices(first).filter_map(|(at, _)| match mark::at(&text[at..], &self.tags.open) {
-            Match::Full(len) => Some(at + len),
-            _ => None,
-        });
-        let (key, _, begin) = key(text, opens.nth(skip)?, self.tags).ok()?;
+    /// The argument at `at` that has no end yet: its name, and its value so far.
+    fn unfinished<'t>(&self, text: &'t str, at: usize) -> Option<(&'t str, &'t str)> {
+        let start = skip_space(text, at);
+        let Match::Full(len) = mark::at(&text[start..], &self.tags.open) else { return None };
+        let (key, _, begin) = key(text, start + len, self.tags).ok()?;
         Some((key, &text[begin..]))
     }
 }
 
 /// The name of the argument at `at`, whether its value is a string, where the form says it, and where the value begins.
-fn key<'a>(text: &'a str, at: usize, tags: &Tags) -> Result<(&'a str, Option<bool>, usize), Stop> {
+pub(super) fn key<'a>(text: &'a str, at: usize, tags: &Tags) -> Result<(&'a str, Option<bool>, usize), Stop> {
     let rest = &text[at..];
     let first = tags.key_end.chars().find(|c| !c.is_whitespace()).unwrap_or('>');
     // The name ends on its line, whatever comes behind it.
@@ -151,8 +161,12 @@ fn key<'a>(text: &'a str, at: usize, tags: &Tags) -> Result<(&'a str, Option<boo
     Err(Stop::Bad("the name of an argument was expected".into()))
 }
 
-/// A value without the white space that the form puts around it.
+/// A value without what the form puts around it.
 fn unpadded<'a>(value: &'a str, tags: &Tags) -> &'a str {
+    let inside = |text: &'a str| text.trim().strip_prefix(CDATA.0)?.strip_suffix(CDATA.1);
+    if let Some(text) = inside(value).filter(|_| tags.cdata) {
+        return text;
+    }
     let value = value.strip_prefix(tags.pad.0.as_str()).unwrap_or(value);
     value.strip_suffix(tags.pad.1.as_str()).unwrap_or(value)
 }

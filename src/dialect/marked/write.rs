@@ -99,7 +99,8 @@ fn tagged(tags: &Tags, key: &str, value: &Value) -> String {
         value if tags.python => python::write(value),
         value => json_calls::write(value),
     };
-    format!("{}{key}{}{kind}{}{value}{}{}{}", tags.open, tags.key_end, tags.pad.0, tags.pad.1, tags.close, tags.between)
+    let (head, close) = (format!("{}{key}{}{kind}", tags.open, tags.key_end), tags.close_of(key));
+    format!("{head}{}{value}{}{close}{}", tags.pad.0, tags.pad.1, tags.between)
 }
 
 fn name_of_type(value: &Value) -> &'static str {

@@ -1,8 +1,10 @@
 //! Takes a rendered call apart. Pure: text in, marks out.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::super::mark::ANY;
+use super::super::mark::{ANY, KEY, is_control};
 use super::super::marks::{Arguments, Key, Keys, Marks, Tags, Types};
 use super::{FIRST, IDS, NAME, SECOND};
 
@@ -12,8 +14,28 @@ struct Span {
     end: usize,
 }
 
+/// Stands for the token that a form has before each of its tags, while its calls are taken apart.
+const LEAD: char = '\u{3}';
+
 /// The marks around the calls of `text`: one call, or two with the same name and arguments.
 pub(super) fn marks(text: &str) -> Option<Marks> {
+    match lead(text) {
+        Some(lead) => {
+            tagless(&text.replace(lead, &LEAD.to_string())).map(|marks| marks.map(|mark| mark.replace(LEAD, lead)))
+        }
+        None => tagless(text),
+    }
+}
+
+/// The token before each tag: MiniMax M3 has one.
+fn lead(text: &str) -> Option<&str> {
+    let (_, behind) = text.split_once(FIRST.1)?;
+    let (lead, _) = behind.split_once(&format!("</{}>", FIRST.0))?;
+    (!lead.is_empty() && !lead.contains(char::is_whitespace)).then_some(lead)
+}
+
+/// [`marks`] of a form without such a token.
+fn tagless(text: &str) -> Option<Marks> {
     let text = IDS.iter().fold(text.to_owned(), |text, id| text.replace(id, &ANY.to_string()));
     let first = text.find(NAME)?;
     let arguments = arguments(&text, first)?;
@@ -35,11 +57,20 @@ pub(super) fn marks(text: &str) -> Option<Marks> {
     let (middle, after) = (text.get(one.end..two.start)?, text.get(two.end..)?);
     let open = &before[before.len() - common_suffix(before, middle)..];
     // White space alone begins nothing: then the calls are a list.
-    let open = if open.trim().is_empty() { "" } else { open.find(['<', '[']).map_or(open, |at| &open[at..]) };
+    let open = if open.trim().is_empty() { "" } else { open.find(['<', '[', LEAD]).map_or(open, |at| &open[at..]) };
     let middle = &middle[..middle.len() - open.len()];
     let close = &middle[..whole_marks_to(middle, common_prefix(middle, after))];
     let section = (&before[..before.len() - open.len()], &after[close.len()..]);
     Some(marks(section, open, close, &middle[close.len()..]))
+}
+
+/// What addresses a call to its tool, where a call says its name twice: `to=probe_tool<|message|>`.
+pub(super) fn recipient(text: &str) -> Option<&str> {
+    let (name, _) = text.match_indices(NAME).next().filter(|_| text.matches(NAME).count() == 2)?;
+    let begin = text[..name].rfind(|c: char| c.is_whitespace() || c == '>').map_or(0, |at| at + 1);
+    let behind = first_mark(&text[name + NAME.len()..])?;
+    let end = name + NAME.len() + behind.len();
+    (is_control(behind) && text[..end].ends_with(behind)).then(|| &text[begin..end])
 }
 
 /// How the arguments are written, and where they stand in the first call.
@@ -138,20 +169,31 @@ fn pairs(text: &str, name: usize) -> Option<Found> {
         ("{", ":<|\"|>", ":") => return Some(found(Arguments::Gemma, head)),
         _ => {}
     }
-    let open = &head[head.len() - common_suffix(head, middle)..];
-    let open = open.rfind('<').map_or(open, |at| &open[at..]);
-    let close = &middle[..middle.len() - open.len()];
+    let (open, close) = around_arguments(head, middle)?;
     // Behind the number stands the same closing tag.
     let behind = &text[end..];
-    let shared = close.trim_end();
-    if open.trim().is_empty() || shared.is_empty() || !behind.trim_start().starts_with(shared.trim_start()) {
+    let shared = close.trim().replace(KEY, SECOND.0);
+    if open.trim().is_empty() || shared.is_empty() || !behind.trim_start().starts_with(&shared) {
         return None;
     }
-    let tags = tags(open, before_text, before_number, close)?;
-    let len = behind.find(shared.trim_start())? + shared.trim_start().len();
+    let tags = tags(open, before_text, before_number, &close)?;
+    let len = behind.find(&shared)? + shared.len();
     let len = len + if behind[len..].starts_with(&tags.between) { tags.between.len() } else { 0 };
     let head = &head[..head.len() - open.len()];
     Some(Found { kind: Arguments::Tags(tags), lead: 0, head: NAME.len() + head.len(), len: end + len - name })
+}
+
+/// What opens an argument and what closes one, with the white space around that. `head` stands between the call's name and the
+/// first argument's, `middle` between the first argument's value and the second one's name.
+fn around_arguments<'a>(head: &'a str, middle: &'a str) -> Option<(&'a str, Cow<'a, str>)> {
+    if let Some((pad, behind)) = middle.split_once(&format!("</{}>", FIRST.0)) {
+        let open = behind.trim_start();
+        let between = &behind[..behind.len() - open.len()];
+        return head.ends_with(open).then(|| (open, format!("{pad}</{KEY}>{between}").into()));
+    }
+    let open = &head[head.len() - common_suffix(head, middle)..];
+    let open = open.rfind('<').map_or(open, |at| &open[at..]);
+    Some((open, Cow::Borrowed(&middle[..middle.len() - open.len()])))
 }
 
 fn tags(open: &str, before_text: &str, before_number: &str, close: &str) -> Option<Tags> {
@@ -204,7 +246,7 @@ pub(super) fn common_suffix(a: &str, b: &str) -> usize {
 }
 
 /// The last place up to `at` that is not inside of a mark.
-fn whole_marks_to(text: &str, at: usize) -> usize {
+pub(super) fn whole_marks_to(text: &str, at: usize) -> usize {
     let open = text[..at].rfind('<');
     match open {
         Some(open) if Some(open) > text[..at].rfind('>') => open,
