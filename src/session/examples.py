@@ -17,6 +17,9 @@ ARROW = re.compile(
     r"\s*(?:=+>|-+>|➞|→|⇒|➜|={1,3}|#\s*(?:=+>)?|,?\s*(?:should |must |will )?(?:returns?|gives?|yields?|equals?|be)\b:?)\s*"
 )
 
+BOX = re.compile(r"\binputs?\s*:\s*(.+?)\s*\boutputs?\s*:\s*([^\n]+)", re.IGNORECASE | re.DOTALL)
+LONGEST_BOX = 500
+
 
 def load(path):
     spec = importlib.util.spec_from_file_location("examined", path)
@@ -32,6 +35,13 @@ def prose(source):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
     yield "\n".join(line.lstrip("# ") for line in source.splitlines() if line.lstrip().startswith("#"))
+
+
+def documented(source):
+    """The functions that are no methods, with their docstrings."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, ast.get_docstring(node) or ""
 
 
 def literal(text):
@@ -69,6 +79,14 @@ def written(text, names):
             value = literal(rest.lstrip("`")[arrow.end() :].lstrip("`")) if arrow else []
             if value:
                 yield expression, value[0]
+
+
+def boxed(text, name):
+    """Examples like `Input: n = 2` above `Output: 3`, of the function `name`."""
+    for given, gives in BOX.findall(text):
+        expression, value = f"{name}({given.strip('` ')})", literal(gives.lstrip("`"))
+        if len(given) <= LONGEST_BOX and value and isinstance(parsed(expression), ast.Call):
+            yield expression, value[0]
 
 
 def prompted(text):
@@ -138,10 +156,14 @@ def main():
         return 2
     own = [name for name, value in names.items() if getattr(value, "__module__", None) == "examined"]
     pairs = {}
-    for text in texts:
-        for expression, wanted in [*prompted(text), *written(text, own)]:
-            if is_known(expression, names):
-                pairs.setdefault(expression, wanted)
+    found = [pair for text in texts for pair in [*prompted(text), *written(text, own)]]
+    functions = dict(documented(source))
+    found += [pair for name, text in functions.items() for pair in boxed(text, name)]
+    if len(functions) == 1:
+        found += [pair for text in request for pair in boxed(text, *functions)]
+    for expression, wanted in found:
+        if is_known(expression, names):
+            pairs.setdefault(expression, wanted)
     if not pairs:
         return 2
     complaints = [c for c in (complaint(e, w, names) for e, w in pairs.items()) if c]

@@ -28,10 +28,11 @@ pub(super) fn check(path: &RelPath, text: &str, request: &str) -> Option<Check> 
     Some(Check { command, name: format!("the examples of {path}") })
 }
 
-/// A prompt of Python's, or a call with something behind it that looks like what it gives.
+/// A prompt of Python's, a call with something behind it that looks like what it gives, or what is said to come out.
 fn is_example(line: &str) -> bool {
-    let line = line.trim_start();
-    if line.starts_with(">>> ") {
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || "#*-`".contains(c));
+    let names_output = line.split_once(':').is_some_and(|(word, _)| matches!(word, "Output" | "output" | "Outputs"));
+    if line.starts_with(">>> ") || names_output {
         return true;
     }
     let is_code = line.split([' ', '(', ':']).next().is_some_and(|word| CODE.contains(&word));
@@ -108,6 +109,32 @@ def twice(x):
             "{said}"
         );
         assert!(ran(&said) && is_telling(&said));
+    }
+
+    #[test]
+    fn inputs_and_outputs_are_calls_of_the_function_that_they_document() {
+        let text = r#"
+def add(a, b):
+    """
+    Example 1:
+        Input: a = 1, b = [2,
+                           3]
+        Output: 6
+    Input: 2, [2]  Output: 4. That is all.
+    Input: something else
+    Output: 5
+    """
+    return a + sum(b)
+def other(x):
+    """Input: 2\nOutput: 3"""
+    return x + 1
+"#;
+        assert_eq!(run(text, "Input: 1, [1]\nOutput: 9"), ("3 of 3 examples hold\n".into(), Some(0)));
+        let (text, _) = text.split_once("def other").unwrap();
+        let (said, status) = run(text, "Input: 1, [1]\nOutput: 9");
+        assert_eq!(status, Some(1));
+        assert_eq!(said, "add(1, [1]) gave 2, and should give 9\n2 of 3 examples hold\n");
+        assert!(!is_example("output = f(x)") && is_example("    * Output: 3"));
     }
 
     #[test]
