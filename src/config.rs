@@ -154,7 +154,7 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {
-    /// One try.
+    /// One try, and one more where a check fails.
     Quick,
     Normal,
     High,
@@ -165,7 +165,7 @@ impl Effort {
     /// How often a failed check goes back to the model.
     pub fn attempts(self) -> u32 {
         match self {
-            Self::Quick => 0,
+            Self::Quick => 1,
             Self::Normal => 11,
             Self::High => 23,
             Self::Max => 63,
