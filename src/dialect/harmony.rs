@@ -87,6 +87,10 @@ impl Dialect for Harmony {
         "<|start|>assistant"
     }
 
+    fn between_parts(&self) -> &str {
+        self.after_reasoning()
+    }
+
     fn call_opening(&self) -> &str {
         TO
     }

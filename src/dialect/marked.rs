@@ -75,7 +75,7 @@ impl Marked {
 
     /// What ends reasoning that was not closed.
     fn call_begins(&self) -> Vec<String> {
-        let section = read::split(&self.marks.section.0).into_iter().next();
+        let section = self.marks.split(&self.marks.section.0).into_iter().next();
         let mut begins: Vec<String> = section.into_iter().chain([self.trigger.clone()]).collect();
         begins.retain(|begin| !begin.is_empty());
         begins
@@ -134,6 +134,10 @@ impl Dialect for Marked {
         Some((&self.thoughts.open, &self.thoughts.close))
     }
 
+    fn after_reasoning(&self) -> &str {
+        if self.thoughts.then.is_empty() { "\n\n" } else { &self.thoughts.then }
+    }
+
     fn call_opening(&self) -> &str {
         &self.trigger
     }
@@ -142,6 +146,9 @@ impl Dialect for Marked {
         &self.stops
     }
 }
+
+/// The longest identifier in a mark that is no text.
+const LONGEST_NAME: usize = 200;
 
 /// Marks that are no text.
 struct Noise {
@@ -154,8 +161,8 @@ struct Noise {
 
 impl Noise {
     fn new(always: &[String], marks: &Marks) -> Self {
-        let mut after_call = read::split(&marks.section.1);
-        after_call.extend(read::split(&marks.close));
+        let mut after_call = marks.split(&marks.section.1);
+        after_call.extend(marks.split(&marks.close));
         after_call.retain(|mark| mark.contains('<') || mark.contains("[/"));
         let starts = always.iter().chain(&after_call).filter_map(|mark| mark.chars().next()).collect();
         Self { always: always.to_vec(), after_call, starts }
@@ -194,7 +201,11 @@ impl Form for Noise {
 /// Matches a mark letter for letter, but for an identifier in it.
 fn exactly(text: &str, mark: &str) -> Match {
     match mark {
-        mark if mark.contains(mark::ANY) => mark::at(text, mark),
+        mark if mark.contains(mark::ANY) => match mark::at(text, mark) {
+            Match::Partial if text.len() > mark.len() + LONGEST_NAME => Match::No,
+            Match::Full(len) if len > mark.len() + LONGEST_NAME => Match::No,
+            found => found,
+        },
         mark if text.starts_with(mark) => Match::Full(mark.len()),
         mark if mark.starts_with(text) => Match::Partial,
         _ => Match::No,

@@ -134,6 +134,7 @@ impl Marks {
                 close: pick(&own.close, &found.close),
                 pad: found.pad.clone(),
                 between: found.between.clone(),
+                cdata: found.cdata,
                 ..own.clone()
             }),
             (own, _) => own.clone(),
@@ -147,6 +148,7 @@ impl Marks {
             name_end: pick(&self.name_end, &found.name_end),
             close: pick(&self.close, &found.close),
             between: pick(&self.between, &found.between),
+            recipient: found.recipient.clone(),
             arguments,
             ..self.clone()
         }
@@ -172,6 +174,26 @@ impl Marks {
             arguments,
             ..self
         }
+    }
+
+    /// A mark cut into those that it consists of, so that one of them may be missing.
+    pub(super) fn split(&self, mark: &str) -> Vec<String> {
+        // What stands before every tag is no mark of its own.
+        let lead = match &self.arguments {
+            Arguments::Tags(tags) if tags.nest() => tags.open.trim_end_matches('<'),
+            _ => "",
+        };
+        let begin = if lead.is_empty() { "<" } else { lead };
+        let mut parts = Vec::new();
+        for word in mark.split_whitespace() {
+            let mut rest = word;
+            while let Some((at, _)) = rest.match_indices(begin).find(|(at, _)| *at > 0) {
+                parts.push(rest[..at].to_owned());
+                rest = &rest[at..];
+            }
+            parts.push(rest.to_owned());
+        }
+        parts
     }
 
     /// The text that begins a call, up to where it is told from everything else: the grammar is in force behind it.

@@ -160,6 +160,11 @@ pub trait Dialect: Send + Sync {
         "\n\n"
     }
 
+    /// What may stand between two parts of one answer: a turn does not end there.
+    fn between_parts(&self) -> &str {
+        ""
+    }
+
     /// What ends reasoning, up to where the answer begins; `None` where the form has no marks for it.
     fn closing(&self) -> Option<String> {
         self.reasoning().map(|(_, close)| format!("{close}{}", self.after_reasoning()))

@@ -98,8 +98,8 @@ pub(super) fn thoughts(template: &Template) -> Thoughts {
         let header = prompt.strip_prefix(closed.as_str()).unwrap_or_default().trim();
         let behind = after.trim_start()[close.len()..].trim_start();
         return match before.rsplit_once(header) {
-            Some((_, open)) if mark::is_control(header) && behind.starts_with(header) => {
-                Thoughts { then: header.to_owned(), ..Thoughts::new(open.trim(), close) }
+            Some((_, own)) if mark::is_control(header) && behind.starts_with(header) && !own.trim().is_empty() => {
+                Thoughts { then: header.to_owned(), ..Thoughts::new(own.trim(), close) }
             }
             _ => Thoughts::new(open, close),
         };
@@ -161,10 +161,7 @@ fn calls(
     let (one, two) = (unaddressed(one), two.map(unaddressed));
     let two = two.filter(|text| text.matches(FIRST.1).count() == 2 && text.matches(NAME).count() == 2);
     let single = two.is_none();
-    let mut text = cut(&two.unwrap_or(one), plain);
-    if let Some(calls) = text.trim_end().strip_suffix(stop).filter(|_| !stop.is_empty()) {
-        text.truncate(calls.len());
-    }
+    let text = cut(&two.unwrap_or(one), plain, stop);
     let mut marks = analyse::marks(&text).map(Marks::without_bare_brackets).filter(Marks::are_telling);
     if let Some(marks) = &mut marks {
         marks.recipient = recipient.map(|recipient| recipient.replace(NAME, &mark::ANY.to_string()));
@@ -175,18 +172,23 @@ fn calls(
     Some(Calls { marks, sample: text, single })
 }
 
-/// The part of a rendered conversation that a plain answer does not share.
-fn cut(text: &str, plain: Option<&str>) -> String {
+/// The part of a rendered conversation that a plain answer does not share, without the mark that ends a turn.
+fn cut(text: &str, plain: Option<&str>, stop: &str) -> String {
     let Some(plain) = plain else { return text.to_owned() };
     let at = plain.rfind(ANSWER).unwrap_or(plain.len());
-    let prefix = analyse::whole_marks_to(text, analyse::common_prefix(text, &plain[..at]));
+    let shared = analyse::common_prefix(text, &plain[..at]);
+    // They may share the beginning of a mark.
+    let prefix = analyse::whole_marks_to(text, shared);
+    let prefix = if text[prefix..shared].contains(char::is_whitespace) { shared } else { prefix };
     let rest = &text[prefix..];
     let suffix = analyse::common_suffix(rest, &plain[(at + ANSWER.len()).min(plain.len())..]);
     // The texts may share the end of a mark; then all of it belongs to the call.
     let end = rest.len() - suffix;
     let inside = rest[..end].rfind('<') > rest[..end].rfind('>');
     let end = if inside { rest[end..].find('<').map_or(rest.len(), |at| end + at) } else { end };
-    rest[..end].to_owned()
+    let (calls, behind) = rest.split_at(end);
+    let stopped = calls.trim_end().strip_suffix(stop).filter(|_| !stop.is_empty() && !behind.contains(stop));
+    stopped.unwrap_or(calls).to_owned()
 }
 
 /// The marks that stand around an answer, and the one that ends it.

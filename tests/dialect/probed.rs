@@ -16,6 +16,15 @@ const TURNS: &str = "{% for m in messages %}{% if m.reasoning_content %}<|begin|
 /// Nemotron Nano 2: the last answer is shown where no other is asked for.
 const LAST: &str = "{% for m in messages %}{% if m.role != 'assistant' or not loop.last or not add_generation_prompt %}<S>{{ m.role }}\n{{ m.content }}{% if m.tool_calls %}<TOOLCALL>[{% for c in m.tool_calls %}{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments|tojson }}}{{ '' if loop.last else ', ' }}{% endfor %}]</TOOLCALL>{% endif %}<E>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<S>assistant\n{% endif %}";
 
+/// What MiniMax M3 writes before every tag.
+const LEAD: &str = "]<]minimax[>[";
+
+/// A template with tags of the arguments' names.
+fn nested() -> String {
+    let mut all = templates::all().into_iter().map(|(_, template)| template);
+    all.find(|template| template.contains(LEAD)).unwrap()
+}
+
 fn read_call(path: &str) -> Call {
     Call {
         id: "call12345".into(),
@@ -100,29 +109,48 @@ fn a_last_answer_that_prompts_leave_out_is_looked_at_without_one() {
 
 #[test]
 fn lists_and_objects_stand_in_tags_where_their_keys_do() {
-    let (_, template) = templates::all().into_iter().find(|(_, template)| template.contains("</{{ k }}>")).unwrap();
-    let dialect = for_template(&template, None).unwrap();
-    let place = json!({"type": "object", "properties": {"line": {"type": "integer"}, "names": {"type": "array", "items": {"type": "string"}}}});
-    let parameters = json!({"type": "object", "properties": {"at": place, "free": {"type": "object"}}});
+    let dialect = for_template(&nested(), None).unwrap();
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    let parameters = json!({"type": "object", "properties": {
+        "at": {"type": "object", "properties": {"line": {"type": "integer"}, "names": names}},
+        "level": {"type": "string", "enum": ["low", "high"]},
+        "free": {"type": "object"},
+        "text": {"type": ["string", "null"]},
+    }});
     let tools = [ToolSpec { name: "go".into(), description: "Go there.".into(), parameters }];
-    let inside = "<at><line>3</line><names><item>1</item><item>b</item></names></at><free><at><at>x</at></at></free>";
+    let inside = "<at><line>3</line><names><item>1</item><item>b</item></names></at><level>low</level>\
+                  <free><free><free>x</free></free></free><text><b>x</b></text>";
     let text =
-        format!("<tool_call>\n<invoke name=\"go\">{inside}</invoke>\n</tool_call>").replace('<', "]<]minimax[>[<");
-    let arguments = json!({"at": {"line": 3, "names": ["1", "b"]}, "free": {"at": {"at": "x"}}});
+        format!("<tool_call>\n<invoke name=\"go\">{inside}</invoke>\n</tool_call>").replace('<', &format!("{LEAD}<"));
+    let arguments = json!({
+        "at": {"line": 3, "names": ["1", "b"]},
+        "level": "low",
+        "free": {"free": {"free": "x"}},
+        "text": format!("{LEAD}<b>x{LEAD}</b>"),
+    });
     let chars: Vec<String> = text.chars().map(String::from).collect();
     for pieces in [vec![text.as_str()], chars.iter().map(String::as_str).collect()] {
         let items = parse(dialect.parser(&tools), pieces);
-        let calls: Vec<_> =
-            items.iter().filter_map(|item| if let Parsed::Call(call) = item { Some(call) } else { None }).collect();
-        assert_eq!(
-            calls.iter().map(|call| json!(call.arguments)).collect::<Vec<_>>(),
-            [arguments.clone()],
-            "{items:?}"
-        );
+        let [Parsed::Call(call), ..] = &items[..] else { panic!("{items:?}") };
+        assert_eq!(json!(call.arguments), arguments);
     }
     let required = dialect.grammar(&tools, true).unwrap();
+    // Of an object without a schema the grammar knows the end alone.
+    let text = text.replace("<free>]<]minimax[>[<free>x", "<k>x").replace("</free>]<]minimax[>[</free>]", "</k>]");
     assert_eq!(judge(matcher(&required), &text), Verdict::Accepted);
-    assert!(matches!(judge(matcher(&required), &text.replace(">3]", ">three]")), Verdict::Rejected(_)));
+    for (from, to) in [(">3]", ">three]"), (">low]", ">middle]")] {
+        assert!(matches!(judge(matcher(&required), &text.replace(from, to)), Verdict::Rejected(_)), "{to}");
+    }
+}
+
+#[test]
+fn any_token_before_every_tag_is_told_from_the_tags() {
+    let dialect = for_template(&nested().replace(LEAD, "<|tag|>"), None).unwrap();
+    assert_eq!(dialect.name(), "probed");
+    let text = "<tool_call>\n<invoke name=\"read\"><path>a.rs</path><start>3</start></invoke>\n</tool_call>";
+    let items = parse(dialect.parser(&tools()), [text.replace('<', "<|tag|><").as_str()]);
+    let [Parsed::Call(call), ..] = &items[..] else { panic!("{items:?}") };
+    assert_eq!(json!(call.arguments), json!({"path": "a.rs", "start": 3}));
 }
 
 #[test]

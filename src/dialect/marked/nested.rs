@@ -18,14 +18,16 @@ const DEPTH: usize = 16;
 
 /// The value that `text` stands for. `property` is the argument's schema, `is_string` what the form itself says.
 pub(super) fn read(text: &str, property: Option<&Value>, is_string: Option<bool>, tags: &Tags) -> Value {
-    let is_text = property.is_some_and(schema::is_string);
-    let nested = (tags.nest() && !is_text).then(|| tagged(text, property, tags, DEPTH)).flatten();
+    let nested = if tags.nest() { tagged(text, property, tags, DEPTH) } else { None };
     nested.unwrap_or_else(|| typed::read(text, property, is_string, tags.python))
 }
 
 /// A list or an object; `None` where the text is none.
 fn tagged(text: &str, property: Option<&Value>, tags: &Tags, depth: usize) -> Option<Value> {
     let is = |wanted: Type| property.and_then(schema::types).is_some_and(|types| types.contains(&wanted));
+    if depth == 0 || property.is_some_and(|property| schema::takes(property, &Value::from(text))) {
+        return None;
+    }
     let text = text.trim();
     if text.is_empty() {
         return if is(Type::Array) {
@@ -34,14 +36,11 @@ fn tagged(text: &str, property: Option<&Value>, tags: &Tags, depth: usize) -> Op
             is(Type::Object).then(|| Map::new().into())
         };
     }
-    if depth == 0 {
-        return None;
-    }
     let (mut at, mut entries) = (0, Vec::new());
     while at < text.len() {
         let Match::Full(open) = mark::at(&text[at..], &tags.open) else { return None };
         let (key, _, begin) = key(text, at + open, tags).ok()?;
-        let end = begin + end(&text[begin..], key, tags)?;
+        let end = begin + closing(&text[begin..], key, tags)?;
         let schema = property.and_then(|property| match key == ITEM && is(Type::Array) {
             true => property.get("items"),
             false => property.get("properties")?.get(key),
@@ -60,7 +59,7 @@ fn tagged(text: &str, property: Option<&Value>, tags: &Tags, depth: usize) -> Op
 }
 
 /// Where the value of `key` at the start of the text ends, which may hold others of that name.
-fn end(text: &str, key: &str, tags: &Tags) -> Option<usize> {
+fn closing(text: &str, key: &str, tags: &Tags) -> Option<usize> {
     let (open, close) = (format!("{}{key}{}", tags.open, tags.key_end), tags.close_of(key));
     let (mut inside, mut at) = (0, 0);
     loop {
@@ -93,8 +92,10 @@ fn nested_rule(lark: &mut Lark, argument: &Argument, end: &str, tags: &Tags, dep
         lark.add("inside", "", &format!("{} {value}", quote(&open)))
     };
     let of_schema = |key: &str| schema.get(key);
-    let entries: Vec<String> = if depth == 0 || types.contains(&Type::String) {
+    let entries: Vec<String> = if depth == 0 {
         Vec::new()
+    } else if schema::is_string(schema) || schema::takes(schema, &Value::from("text")) {
+        return typed::rule(lark, argument, end, tags.python);
     } else if types.contains(&Type::Array) {
         of_schema("items").map(|items| inside(lark, ITEM, items)).into_iter().collect()
     } else if types.contains(&Type::Object) {

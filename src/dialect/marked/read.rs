@@ -30,14 +30,14 @@ impl Calls {
     pub(super) fn new(marks: Arc<Marks>, tools: Arc<[ToolSpec]>) -> Self {
         let begin = format!("{}{}", marks.section.0, marks.open);
         let mut openers: Vec<String> = [begin, marks.open.clone()].into_iter().chain(marks.open_too.clone()).collect();
-        let mut closers = split(&marks.close);
+        let mut closers = marks.split(&marks.close);
         if matches!(marks.arguments, Arguments::Whole(_) | Arguments::Python | Arguments::Gemma) {
             // Brackets are read with what they enclose.
             for opener in &mut openers {
                 *opener = opener.trim_end().trim_end_matches('[').to_owned();
             }
             if marks.in_list() {
-                closers.extend(split(&marks.section.1));
+                closers.extend(marks.split(&marks.section.1));
             }
             closers.iter_mut().for_each(|closer| *closer = closer.trim_start_matches([')', ']', '}']).to_owned());
             closers.retain(|closer| !closer.is_empty());
@@ -319,20 +319,4 @@ pub(in crate::dialect) fn call(name: &str, arguments: Map<String, Value>, text: 
 fn malformed(text: &str, reason: &str) -> Read {
     let error = format!("The call cannot be read: {reason}; write it again in the form that you were shown.");
     Read::Items { len: text.len(), items: vec![Parsed::Malformed { text: text.into(), error }] }
-}
-
-/// A mark cut into those that it consists of, so that one of them may be missing.
-pub(in crate::dialect) fn split(mark: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    for word in mark.split_whitespace() {
-        let mut rest = word;
-        // What MiniMax M3 puts before each tag, `]<]minimax[>[`, is none of its own.
-        let begins = |rest: &str, at: usize| !rest[..at].ends_with('[') && !rest[at..].starts_with("<]");
-        while let Some((at, _)) = rest.match_indices('<').find(|(at, _)| *at > 0 && begins(rest, *at)) {
-            parts.push(rest[..at].to_owned());
-            rest = &rest[at..];
-        }
-        parts.push(rest.to_owned());
-    }
-    parts
 }

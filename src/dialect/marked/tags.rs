@@ -36,11 +36,7 @@ impl<'a> Tagged<'a> {
     fn read_on(&self, text: &str, at: &mut usize, map: &mut Map<String, Value>) -> Result<usize, Stop> {
         loop {
             let start = skip_space(text, *at);
-            let opens = mark::at(&text[start..], &self.tags.open);
-            match opens {
-                // Where closing tags begin as opening ones do, they come first.
-                _ if ends_here(&text[start..], self.closers) => return Ok(start),
-                Match::Full(_) if !self.ended && self.may_end(&text[start..]) => return Err(Stop::MORE),
+            match self.opens(&text[start..]) {
                 Match::Full(len) => {
                     let (key, is_string, begin) = key(text, start + len, self.tags)?;
                     let (end, next) = self.value(text, begin, key)?;
@@ -49,6 +45,7 @@ impl<'a> Tagged<'a> {
                     *at = next;
                 }
                 Match::Partial if !self.ended => return Err(Stop::MORE),
+                _ if ends_here(&text[start..], self.closers) => return Ok(start),
                 Match::Partial => return Ok(*at),
                 Match::No if !self.ended && self.may_end(&text[start..]) => return Err(Stop::MORE),
                 Match::No => return Err(Stop::Bad("an argument or the end of the call was expected".into())),
@@ -58,6 +55,16 @@ impl<'a> Tagged<'a> {
 
     fn property(&self, key: &str) -> Option<&'a Value> {
         schema::properties(self.tool?).find(|(name, _)| *name == key).map(|(_, property)| property)
+    }
+
+    /// Whether an argument opens the text.
+    fn opens(&self, text: &str) -> Match {
+        match mark::at(text, &self.tags.open) {
+            // Closing tags begin as opening ones do where these have the argument's name.
+            Match::Full(len) if self.tags.nest() && text[len..].starts_with('/') => Match::No,
+            Match::Full(len) if self.tags.nest() && len == text.len() => Match::Partial,
+            found => found,
+        }
     }
 
     fn may_end(&self, text: &str) -> bool {
@@ -81,7 +88,7 @@ impl<'a> Tagged<'a> {
                 _ => continue,
             };
             let after = text[next..].trim_start();
-            let opens = mark::at(after, &self.tags.open);
+            let opens = self.opens(after);
             if matches!(opens, Match::Full(_)) || ends_here(after, self.closers) || (after.is_empty() && self.ended) {
                 return Ok((at, next));
             }
@@ -111,7 +118,7 @@ impl<'a> Tagged<'a> {
             if self.property(key).is_none_or(schema::is_string) && !value.is_empty() {
                 let text = quoted(value);
                 so_far.push_str(&text[..text.len() - 1]);
-            } else {
+            } else if self.opens(value.trim_start()) == Match::No {
                 so_far.push_str(value.trim());
             }
         }
@@ -121,7 +128,7 @@ impl<'a> Tagged<'a> {
     /// The argument at `at` that has no end yet: its name, and its value so far.
     fn unfinished<'t>(&self, text: &'t str, at: usize) -> Option<(&'t str, &'t str)> {
         let start = skip_space(text, at);
-        let Match::Full(len) = mark::at(&text[start..], &self.tags.open) else { return None };
+        let Match::Full(len) = self.opens(&text[start..]) else { return None };
         let (key, _, begin) = key(text, start + len, self.tags).ok()?;
         Some((key, &text[begin..]))
     }

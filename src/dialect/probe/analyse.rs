@@ -21,9 +21,9 @@ const LEAD: char = '\u{3}';
 pub(super) fn marks(text: &str) -> Option<Marks> {
     match lead(text) {
         Some(lead) => {
-            tagless(&text.replace(lead, &LEAD.to_string())).map(|marks| marks.map(|mark| mark.replace(LEAD, lead)))
+            leadless(&text.replace(lead, &LEAD.to_string())).map(|marks| marks.map(|mark| mark.replace(LEAD, lead)))
         }
-        None => tagless(text),
+        None => leadless(text),
     }
 }
 
@@ -35,7 +35,7 @@ fn lead(text: &str) -> Option<&str> {
 }
 
 /// [`marks`] of a form without such a token.
-fn tagless(text: &str) -> Option<Marks> {
+fn leadless(text: &str) -> Option<Marks> {
     let text = IDS.iter().fold(text.to_owned(), |text, id| text.replace(id, &ANY.to_string()));
     let first = text.find(NAME)?;
     let arguments = arguments(&text, first)?;
@@ -67,10 +67,11 @@ fn tagless(text: &str) -> Option<Marks> {
 /// What addresses a call to its tool, where a call says its name twice: `to=probe_tool<|message|>`.
 pub(super) fn recipient(text: &str) -> Option<&str> {
     let (name, _) = text.match_indices(NAME).next().filter(|_| text.matches(NAME).count() == 2)?;
-    let begin = text[..name].rfind(|c: char| c.is_whitespace() || c == '>').map_or(0, |at| at + 1);
-    let behind = first_mark(&text[name + NAME.len()..])?;
-    let end = name + NAME.len() + behind.len();
-    (is_control(behind) && text[..end].ends_with(behind)).then(|| &text[begin..end])
+    let mut before = text[..name].char_indices().rev();
+    let (at, c) = before.find(|(_, c)| c.is_whitespace() || *c == '>')?;
+    let (begin, behind) = (at + c.len_utf8(), &text[name + NAME.len()..]);
+    let mark = first_mark(behind).filter(|mark| is_control(mark) && behind.starts_with(mark))?;
+    (begin < name).then(|| &text[begin..name + NAME.len() + mark.len()])
 }
 
 /// How the arguments are written, and where they stand in the first call.

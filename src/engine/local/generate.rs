@@ -98,6 +98,8 @@ struct Written {
     /// The same for stop texts.
     end: String,
     reached_stop: bool,
+    /// What was parsed last is reasoning.
+    thought: bool,
     tokens: Vec<i32>,
     logprobs: f64,
     limit: usize,
@@ -114,6 +116,7 @@ impl Written {
             tail: String::new(),
             end: String::new(),
             reached_stop: false,
+            thought: false,
             tokens: Vec::new(),
             logprobs: 0.0,
             limit: 0,
@@ -269,7 +272,9 @@ impl Generation {
             let expected = drafted.get(accepted);
             let right = expected == Some(&token);
             let wrong = expected.is_some() && !right;
-            if worker.model.vocab().is_eog(token) || self.job.opener == Some(token) {
+            // Behind reasoning alone the answer begins, as a turn of its own in some families.
+            let next_turn = self.job.opener == Some(token) && !self.written.thought;
+            if worker.model.vocab().is_eog(token) || next_turn {
                 break (After::Over(None, Stop::End), wrong);
             }
             let complete = self.take(worker, token, row)?;
@@ -408,6 +413,9 @@ impl Generation {
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
+        if let Some(last) = parsed.last() {
+            self.written.thought = matches!(last, Parsed::Reasoning(_));
+        }
         if let Some(thinking) = &mut self.job.thinking {
             thinking.note(&parsed);
         }

@@ -119,8 +119,8 @@ impl Prompts {
         let prompt = self.chat(&said.map(|(role, text)| Message::new(role, text)), &[]).ok()?.text;
         let between = prompt.split(answer).nth(1)?.split(next).next()?;
         let vocab = self.model.vocab();
-        let (open, _) = self.dialect.reasoning().unwrap_or_default();
-        let within = open.to_owned() + &self.dialect.closing().unwrap_or_default();
+        let (open, close) = self.dialect.reasoning().unwrap_or_default();
+        let within = [open, close, self.dialect.between_parts()].concat();
         let within = vocab.tokenize(within.as_bytes(), false, true);
         let mut tokens = vocab.tokenize(between.as_bytes(), false, true).into_iter();
         tokens.find(|token| vocab.is_control(*token) && !vocab.is_eog(*token) && !within.contains(token))

@@ -5,7 +5,6 @@
 //! which trusts such files, may see it: the text that it stands for, by length and hash, and the checksum of its bytes. The
 //! folder is that of one model file, one llama.cpp and one kind of context.
 
-use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -23,7 +22,7 @@ const EXTENSION: &str = "kv";
 /// Bytes of the model's file, from either end and at some places between, that tell it from others.
 const SAMPLE: usize = 1 << 20;
 const SAMPLES: u64 = 8;
-/// Of what a snapshot holds, so much at least must be new to be worth loading all of it.
+/// Loading a snapshot takes about as long as reading a part of its text anew: one in so many bytes.
 const WORTH: usize = 32;
 /// Bytes in front of the tokens in a file: what it is, of which version, and how many tokens there are.
 const HEAD: usize = 12;
@@ -48,6 +47,8 @@ pub struct Found {
     pub path: PathBuf,
     /// Bytes of the text that it stands for.
     bytes: usize,
+    /// Tokens that it stands for.
+    pub tokens: usize,
     checksum: u32,
 }
 
@@ -75,16 +76,18 @@ impl Snapshots {
         Ok(Self { place, folder })
     }
 
-    /// The snapshot that serves most bytes of `prompt`, more than the `held` ones that are had without any. One of a beginning of
-    /// the prompt serves with all of its text; of any other `shared` tells, from its tokens, how many bytes it serves.
-    pub fn best(&self, prompt: &[u8], held: usize, shared: impl Fn(&[Token]) -> usize) -> Option<Found> {
+    /// The snapshot of at most `room` tokens that serves most bytes of `prompt`, beyond the `held` ones that are had without any.
+    /// One of a beginning of the prompt serves with all of its text; of any other `shared` tells, from its tokens, how many bytes
+    /// it serves. The tokens are as the file has them, whose checksum was not looked at yet.
+    pub fn best(&self, prompt: &[u8], held: usize, room: usize, shared: impl Fn(&[Token]) -> usize) -> Option<Found> {
         let serves = |(found, hash): (Found, String)| {
-            let begins = is_of(&found, &hash, prompt);
-            let served = if begins { found.bytes } else { shared(&tokens(&found.path).unwrap_or_default()) };
-            (served > held + found.bytes / WORTH).then_some((served, found))
+            let tokens = tokens(&found.path).ok().filter(|tokens| tokens.len() <= room)?;
+            let served = if is_of(&found, &hash, prompt) { found.bytes } else { shared(&tokens) };
+            let saved = served.checked_sub(held + found.bytes / WORTH).filter(|saved| *saved > 0)?;
+            Some((saved, Found { tokens: tokens.len(), ..found }))
         };
         let longer = self.named().filter(|(found, _)| found.bytes > held);
-        longer.filter_map(serves).max_by_key(|(served, found)| (*served, Reverse(found.bytes))).map(|(_, found)| found)
+        longer.filter_map(serves).max_by_key(|(saved, _)| *saved).map(|(_, found)| found)
     }
 
     /// The snapshots that are there, each with the hash of its text.
@@ -102,11 +105,6 @@ impl Snapshots {
             Self::remove(found, "its bytes are not those that were written");
         }
         whole
-    }
-
-    /// Tokens that a snapshot stands for.
-    pub fn len(found: &Found) -> usize {
-        tokens(&found.path).map_or(0, |tokens| tokens.len())
     }
 
     /// Removes a snapshot that cannot be used.
@@ -173,7 +171,7 @@ fn named(path: &Path) -> Option<(Found, String)> {
     let mut parts = stem.split('-');
     let (bytes, hash, checksum) = (parts.next()?, parts.next()?, parts.next()?);
     let checksum = u32::from_str_radix(checksum, 16).ok()?;
-    Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, checksum }, hash.to_owned()))
+    Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, tokens: 0, checksum }, hash.to_owned()))
 }
 
 /// Whether the text that a snapshot stands for begins `prompt`.
@@ -181,7 +179,7 @@ fn is_of(found: &Found, hash: &str, prompt: &[u8]) -> bool {
     prompt.get(..found.bytes).is_some_and(|head| hex(&Sha256::digest(head)) == hash)
 }
 
-/// The tokens that a snapshot stands for. Their bytes are not checked here.
+/// The tokens that a snapshot stands for.
 ///
 /// # Errors
 /// It cannot be read, or is shorter than it says.
@@ -194,6 +192,9 @@ fn tokens(path: &Path) -> io::Result<Vec<Token>> {
     let mut bytes = Vec::new();
     file.take(count * size_of::<Token>() as u64).read_to_end(&mut bytes)?;
     let (tokens, _) = bytes.as_chunks();
+    if tokens.len() as u64 != count {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(tokens.iter().map(|bytes| Token::from_le_bytes(*bytes)).collect())
 }
 
@@ -232,8 +233,15 @@ mod tests {
         Stage(temp)
     }
 
+    /// A snapshot of these tokens, `bytes` long behind them.
+    fn write(path: &Path, tokens: &[Token], bytes: usize) -> io::Result<()> {
+        let head = [0, 0, tokens.len() as u32].map(u32::to_le_bytes).concat();
+        let tokens = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+        fs::write(path, [head, tokens, vec![7; bytes]].concat())
+    }
+
     fn save(snapshots: &Snapshots, text: &str, bytes: usize) {
-        snapshots.save(text.as_bytes(), |path| fs::write(path, vec![7; bytes])).unwrap();
+        snapshots.save(text.as_bytes(), |path| write(path, &[], bytes)).unwrap();
     }
 
     #[test]
@@ -243,15 +251,15 @@ mod tests {
         save(&snapshots, "<system>", 10);
         save(&snapshots, "<system><user>a", 10);
         save(&snapshots, "<other>", 10);
-        let best = |prompt: &str, than| snapshots.best(prompt.as_bytes(), than, |_| 0).map(|found| found.bytes);
+        let best = |prompt: &str, than| snapshots.best(prompt.as_bytes(), than, 9, |_| 0).map(|found| found.bytes);
         assert_eq!(best("<system><user>a<end>", 0), Some(15));
         assert_eq!(best("<system><user>b<end>", 0), Some(8));
         assert_eq!(best("<system><user>b<end>", 8), None);
         assert_eq!(best("<syst", 0), None);
         // Of another kind of context, or another model.
-        assert_eq!(stage.snapshots("q8", 1000).best(b"<system><user>", 0, |_| 0), None);
+        assert_eq!(stage.snapshots("q8", 1000).best(b"<system><user>", 0, 9, |_| 0), None);
         fs::write(stage.0.path().join("model"), "weightt").unwrap();
-        assert_eq!(stage.snapshots("f16", 1000).best(b"<system><user>", 0, |_| 0), None);
+        assert_eq!(stage.snapshots("f16", 1000).best(b"<system><user>", 0, 9, |_| 0), None);
     }
 
     #[test]
@@ -259,25 +267,24 @@ mod tests {
         let stage = stage();
         let snapshots = stage.snapshots("f16", 1000);
         save(&snapshots, "<system>", 10);
-        let write = |path: &Path| {
-            let head = [0, 0, 3].map(u32::to_le_bytes);
-            let tokens = [4, -5, 6].map(Token::to_le_bytes);
-            fs::write(path, [head.concat(), tokens.concat(), vec![7; 50]].concat())
-        };
-        snapshots.save(b"<system><user>a", write).unwrap();
-        let best = |held, bytes| {
+        let save = |text: &str| snapshots.save(text.as_bytes(), |path| write(path, &[4, -5, 6], 50)).unwrap();
+        save("<system><user>a");
+        let best = |held, room, bytes| {
             let shared = |tokens: &[Token]| if tokens == [4, -5, 6] { bytes } else { 0 };
-            snapshots.best(b"<system><user>b<end>", held, shared).map(|found| (found.bytes, Snapshots::len(&found)))
+            snapshots.best(b"<system><user>b<end>", held, room, shared).map(|found| (found.bytes, found.tokens))
         };
-        assert_eq!(best(0, 14), Some((15, 3)));
-        assert_eq!(best(13, 14), Some((15, 3)));
-        assert_eq!(best(14, 14), None);
-        // What is all of use is read sooner than what is to be cut.
-        assert_eq!(best(0, 8).map(|(bytes, _)| bytes), Some(8));
-        // A long one is not read for a few bytes.
-        snapshots.save("long".repeat(100).as_bytes(), write).unwrap();
-        assert_eq!(best(0, 12), Some((15, 3)));
-        assert_eq!(best(3, 15), Some((15, 3)));
+        assert_eq!(best(0, 9, 14), Some((15, 3)));
+        assert_eq!(best(13, 9, 14), Some((15, 3)));
+        assert_eq!(best(14, 9, 14), None);
+        // There is no room for it.
+        assert_eq!(best(0, 2, 14), Some((8, 0)));
+        // A long one is not read for a few bytes, nor one whose end is missing.
+        save(&"long".repeat(100));
+        assert_eq!(best(0, 9, 12), Some((15, 3)));
+        let found = snapshots.best(b"<system><user>a<end>", 9, 9, |_| 0).unwrap();
+        let head = [0, 0, 3].map(u32::to_le_bytes).concat();
+        fs::write(&found.path, [head, vec![0; 11]].concat()).unwrap();
+        assert_eq!(best(9, 9, 14), None);
     }
 
     #[test]
@@ -285,11 +292,11 @@ mod tests {
         let stage = stage();
         let snapshots = stage.snapshots("f16", 1000);
         save(&snapshots, "text", 10);
-        let found = snapshots.best(b"text and more", 0, |_| 0).unwrap();
+        let found = snapshots.best(b"text and more", 0, 9, |_| 0).unwrap();
         assert!(Snapshots::is_whole(&found));
         fs::write(&found.path, [7; 9]).unwrap();
         assert!(!Snapshots::is_whole(&found));
-        assert_eq!(snapshots.best(b"text and more", 0, |_| 0), None);
+        assert_eq!(snapshots.best(b"text and more", 0, 9, |_| 0), None);
     }
 
     #[test]
@@ -307,12 +314,12 @@ mod tests {
         let mut times = 1_000_u64..;
         for text in ["one", "two", "three"] {
             save(&snapshots, text, 100);
-            if let Some(found) = snapshots.best(text.as_bytes(), 0, |_| 0) {
+            if let Some(found) = snapshots.best(text.as_bytes(), 0, 9, |_| 0) {
                 let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(times.next().unwrap());
                 File::options().append(true).open(found.path).unwrap().set_modified(time).unwrap();
             }
         }
-        let there = |text: &str| snapshots.best(text.as_bytes(), 0, |_| 0).is_some();
+        let there = |text: &str| snapshots.best(text.as_bytes(), 0, 9, |_| 0).is_some();
         assert!(!there("one") && there("two") && there("three"));
     }
 }

@@ -203,10 +203,11 @@ impl<'m> Worker<'m> {
         }
         // What is too much of it is cut off, where that can be done.
         let shared = |tokens: &[Token]| if self.can_cut() { self.shared(tokens, prompt) } else { 0 };
-        let stored = self.snapshots.as_ref().and_then(|snapshots| snapshots.best(prompt, kept.offset, shared));
-        if let Some(found) = stored
-            && self.load(slot, &found)
-        {
+        let others = (0..SLOTS).filter(|&other| other != slot).map(|other| self.slots[other].len());
+        let room = self.capacity().saturating_sub(others.sum());
+        let stored = self.snapshots.as_ref().and_then(|snapshots| snapshots.best(prompt, kept.offset, room, shared));
+        if let Some(found) = stored {
+            self.load(slot, &found);
             kept = self.slots[slot].keep(prompt);
         }
         kept
@@ -216,7 +217,8 @@ impl<'m> Worker<'m> {
     fn shared(&self, tokens: &[Token], prompt: &[u8]) -> usize {
         let (mut end, mut seam) = (0, 0);
         for token in tokens.iter().map(|&token| LlamaToken(token)) {
-            let piece = self.piece(token);
+            // llama.cpp takes no other number for a token.
+            let piece = if (0..self.model.n_vocab()).contains(&token.0) { self.piece(token) } else { break };
             if !prompt[end..].starts_with(&piece) {
                 break;
             }
@@ -397,9 +399,10 @@ impl<'m> Worker<'m> {
         }
     }
 
-    fn load(&mut self, slot: usize, found: &Found) -> bool {
+    /// Fills a slot with a snapshot; one that cannot be used is removed.
+    fn load(&mut self, slot: usize, found: &Found) {
         if !Snapshots::is_whole(found) {
-            return false;
+            return;
         }
         let start = Instant::now();
         self.empty(slot);
@@ -408,16 +411,11 @@ impl<'m> Worker<'m> {
                 self.push(slot, &tokens);
                 self.checkpoint(slot);
                 tracing::debug!(tokens = tokens.len(), took = ?start.elapsed(), "snapshot loaded");
-                true
             }
             Err(error) => {
                 // Part of it may have been taken in.
                 self.empty(slot);
-                let used: usize = self.slots.iter().map(Slot::len).sum();
-                if used + Snapshots::len(found) <= self.capacity() {
-                    Snapshots::remove(found, &error.to_string());
-                }
-                false
+                Snapshots::remove(found, &error.to_string());
             }
         }
     }
