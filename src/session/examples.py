@@ -7,18 +7,20 @@ import ast
 import builtins
 import doctest
 import importlib.util
+import inspect
 import math
 import re
 import signal
 import sys
+import typing
 
 SECONDS = 3
 ARROW = re.compile(
     r"\s*(?:=+>|-+>|➞|→|⇒|➜|={1,3}|#\s*(?:=+>)?|,?\s*(?:should |must |will )?(?:returns?|gives?|yields?|equals?|be)\b:?)\s*"
 )
-
-BOX = re.compile(r"\binputs?\s*:\s*(.+?)\s*\boutputs?\s*:\s*([^\n]+)", re.IGNORECASE | re.DOTALL)
-LONGEST_BOX = 500
+BOX = re.compile(r"\binputs?:\s{0,99}(.{1,500}?)\boutputs?:[ \t]*\n?([^\n]+)", re.IGNORECASE | re.DOTALL)
+LONGEST_VALUE = 500
+REMARK = re.compile(r"[.,;]?(\s*[(#].*)?")
 
 
 def load(path):
@@ -38,10 +40,19 @@ def prose(source):
 
 
 def documented(source):
-    """The functions that are no methods, with their docstrings."""
+    """The functions that give something for plain values, with their docstrings."""
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and is_plain(node):
             yield node.name, ast.get_docstring(node) or ""
+
+
+def is_plain(function):
+    gives = function.returns
+    if isinstance(gives, ast.Constant) and gives.value is None:
+        return False
+    notes = [node.annotation for node in ast.walk(function.args) if isinstance(node, ast.arg) and node.annotation]
+    words = [node for note in notes for node in ast.walk(note) if isinstance(node, ast.Name)]
+    return all(hasattr(builtins, word.id) or word.id in typing.__all__ for word in words)
 
 
 def literal(text):
@@ -81,12 +92,38 @@ def written(text, names):
                 yield expression, value[0]
 
 
-def boxed(text, name):
+def stated(text):
+    """The value that a line states, perhaps with a remark behind it, as a list of none or one."""
+    text = text.strip("` ")[:LONGEST_VALUE]
+    for end in range(len(text), 0, -1):
+        try:
+            value = ast.literal_eval(text[:end].strip().rstrip(".,;"))
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            continue
+        # `1, 2, 3`, `1/2` and `10:30` are in a form of the text's own.
+        listed = isinstance(value, tuple) and not text.startswith("(")
+        return [value] if not listed and REMARK.fullmatch(text[end:]) else []
+    return []
+
+
+def boxed(text, name, function):
     """Examples like `Input: n = 2` above `Output: 3`, of the function `name`."""
     for given, gives in BOX.findall(text):
-        expression, value = f"{name}({given.strip('` ')})", literal(gives.lstrip("`"))
-        if len(given) <= LONGEST_BOX and value and isinstance(parsed(expression), ast.Call):
+        expression, value = name + "(" + given.strip().strip("`") + ")", stated(gives)
+        called = parsed(expression) if value else None
+        if isinstance(called, ast.Call) and takes(function, called):
             yield expression, value[0]
+
+
+def takes(function, called):
+    """Whether a function can be called so, with values that are written out."""
+    try:
+        arguments = [ast.literal_eval(argument) for argument in called.args]
+        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in called.keywords if keyword.arg}
+        inspect.signature(function).bind(*arguments, **named)
+    except (ValueError, SyntaxError, TypeError):
+        return False
+    return len(named) == len(called.keywords)
 
 
 def prompted(text):
@@ -157,10 +194,11 @@ def main():
     own = [name for name, value in names.items() if getattr(value, "__module__", None) == "examined"]
     pairs = {}
     found = [pair for text in texts for pair in [*prompted(text), *written(text, own)]]
-    functions = dict(documented(source))
-    found += [pair for name, text in functions.items() for pair in boxed(text, name)]
+    functions = [(name, text, names[name]) for name, text in documented(source) if callable(names.get(name))]
+    found += [pair for name, text, function in functions for pair in boxed(text, name, function)]
     if len(functions) == 1:
-        found += [pair for text in request for pair in boxed(text, *functions)]
+        [(name, _, function)] = functions
+        found += [pair for text in request for pair in boxed(text, name, function)]
     for expression, wanted in found:
         if is_known(expression, names):
             pairs.setdefault(expression, wanted)

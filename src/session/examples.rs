@@ -120,9 +120,15 @@ def add(a, b):
         Input: a = 1, b = [2,
                            3]
         Output: 6
-    Input: 2, [2]  Output: 4. That is all.
+    Input: 2, [2]  Output: 4.
     Input: something else
     Output: 5
+    Input: 3
+    Output: 3
+    Input: 3, [4]
+    Output: 3 4
+    Input: 3, [6]
+    Output: 9/1
     """
     return a + sum(b)
 def other(x):
