@@ -119,13 +119,13 @@ fn lists_and_objects_stand_in_tags_where_their_keys_do() {
     }});
     let tools = [ToolSpec { name: "go".into(), description: "Go there.".into(), parameters }];
     let inside = "<at><line>3</line><names><item>1</item><item>b</item></names></at><level>low</level>\
-                  <free><free><free>x</free></free></free><text><b>x</b></text>";
+                  <free><free><free>x</free></free><k>y</k></free><text><b>x</b></text>";
     let text =
         format!("<tool_call>\n<invoke name=\"go\">{inside}</invoke>\n</tool_call>").replace('<', &format!("{LEAD}<"));
     let arguments = json!({
         "at": {"line": 3, "names": ["1", "b"]},
         "level": "low",
-        "free": {"free": {"free": "x"}},
+        "free": {"free": {"free": "x"}, "k": "y"},
         "text": format!("{LEAD}<b>x{LEAD}</b>"),
     });
     let chars: Vec<String> = text.chars().map(String::from).collect();
@@ -136,7 +136,9 @@ fn lists_and_objects_stand_in_tags_where_their_keys_do() {
     }
     let required = dialect.grammar(&tools, true).unwrap();
     // Of an object without a schema the grammar knows the end alone.
-    let text = text.replace("<free>]<]minimax[>[<free>x", "<k>x").replace("</free>]<]minimax[>[</free>]", "</k>]");
+    let text = text
+        .replace("<free>]<]minimax[>[<free>x", "<k>x")
+        .replace("</free>]<]minimax[>[</free>]<]minimax[>[<k>", "</k>]<]minimax[>[<k>");
     assert_eq!(judge(matcher(&required), &text), Verdict::Accepted);
     for (from, to) in [(">3]", ">three]"), (">low]", ">middle]")] {
         assert!(matches!(judge(matcher(&required), &text.replace(from, to)), Verdict::Rejected(_)), "{to}");

@@ -22,6 +22,13 @@ pub(super) fn read(text: &str, property: Option<&Value>, is_string: Option<bool>
     nested.unwrap_or_else(|| typed::read(text, property, is_string, tags.python))
 }
 
+/// Whether a schema takes lists or objects, and no text.
+pub(super) fn is_nested(property: &Value) -> bool {
+    let types = schema::types(property).unwrap_or_default();
+    types.iter().any(|kind| matches!(kind, Type::Array | Type::Object))
+        && !schema::takes(property, &Value::from("text"))
+}
+
 /// A list or an object; `None` where the text is none.
 fn tagged(text: &str, property: Option<&Value>, tags: &Tags, depth: usize) -> Option<Value> {
     let is = |wanted: Type| property.and_then(schema::types).is_some_and(|types| types.contains(&wanted));
@@ -59,7 +66,7 @@ fn tagged(text: &str, property: Option<&Value>, tags: &Tags, depth: usize) -> Op
 }
 
 /// Where the value of `key` at the start of the text ends, which may hold others of that name.
-fn closing(text: &str, key: &str, tags: &Tags) -> Option<usize> {
+pub(super) fn closing(text: &str, key: &str, tags: &Tags) -> Option<usize> {
     let (open, close) = (format!("{}{key}{}", tags.open, tags.key_end), tags.close_of(key));
     let (mut inside, mut at) = (0, 0);
     loop {

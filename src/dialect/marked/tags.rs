@@ -75,6 +75,13 @@ impl<'a> Tagged<'a> {
     /// argument nor the end of the call is part of the value.
     fn value(&self, text: &str, begin: usize, key: &str) -> Result<(usize, usize), Stop> {
         let close = self.tags.close_of(key);
+        if self.tags.nest() && self.property(key).is_some_and(nested::is_nested) {
+            return match nested::closing(&text[begin..], key, self.tags) {
+                Some(len) => Ok((begin + len, begin + len + close.len())),
+                None if self.ended => Err(Stop::Bad("the last argument has no end".into())),
+                None => Err(Stop::More(mark::wait(&close))),
+            };
+        }
         let first = close.chars().next().unwrap_or('<');
         let from = match self.tags.cdata && text[begin..].trim_start().starts_with(CDATA.0) {
             true => text[begin..].find(CDATA.1).map_or(text.len(), |at| begin + at),

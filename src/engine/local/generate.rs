@@ -413,7 +413,8 @@ impl Generation {
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
-        if let Some(last) = parsed.last() {
+        let is_blank = |item: &&Parsed| matches!(item, Parsed::Text(text) if text.trim().is_empty());
+        if let Some(last) = parsed.iter().rfind(|item| !is_blank(item)) {
             self.written.thought = matches!(last, Parsed::Reasoning(_));
         }
         if let Some(thinking) = &mut self.job.thinking {
