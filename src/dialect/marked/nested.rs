@@ -91,28 +91,25 @@ pub(super) fn rule(lark: &mut Lark, argument: &Argument, end: &str, tags: &Tags)
 fn nested_rule(lark: &mut Lark, argument: &Argument, end: &str, tags: &Tags, depth: usize) -> String {
     let schema = &argument.schema;
     let types = schema::types(schema).unwrap_or_default();
-    let text = |lark: &mut Lark| lark.add("text", "[lazy]", &format!("/(?s:.*){}/", grammar::escape(end)));
-    let inside = |lark: &mut Lark, name: &str, schema: &Value| {
+    let inside: Vec<(&str, &Value)> = match () {
+        () if !is_nested(schema) => return typed::rule(lark, argument, end, tags.python),
+        () if depth == 0 => Vec::new(),
+        () if types.contains(&Type::Array) => schema.get("items").map(|items| (ITEM, items)).into_iter().collect(),
+        () => {
+            let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            properties.map(|(name, schema)| (name.as_str(), schema)).collect()
+        }
+    };
+    if inside.is_empty() {
+        // Of what is inside nothing is known.
+        return lark.add("text", "[lazy]", &format!("/(?s:.*){}/", grammar::escape(end)));
+    }
+    let mut entries = Vec::new();
+    for (name, schema) in inside {
         let argument = Argument { name: name.into(), required: true, schema: schema.clone(), lines_of: None };
         let value = nested_rule(lark, &argument, &tags.close_of(name), tags, depth - 1);
-        let open = format!("{}{name}{}", tags.open, tags.key_end);
-        lark.add("inside", "", &format!("{} {value}", quote(&open)))
-    };
-    let of_schema = |key: &str| schema.get(key);
-    let entries: Vec<String> = if depth == 0 {
-        Vec::new()
-    } else if schema::is_string(schema) || schema::takes(schema, &Value::from("text")) {
-        return typed::rule(lark, argument, end, tags.python);
-    } else if types.contains(&Type::Array) {
-        of_schema("items").map(|items| inside(lark, ITEM, items)).into_iter().collect()
-    } else if types.contains(&Type::Object) {
-        let properties = of_schema("properties").and_then(Value::as_object).into_iter().flatten();
-        properties.map(|(name, schema)| inside(lark, name, schema)).collect()
-    } else {
-        return typed::rule(lark, argument, end, tags.python);
-    };
-    if entries.is_empty() {
-        return text(lark);
+        let open = quote(&format!("{}{name}{}", tags.open, tags.key_end));
+        entries.push(lark.add("inside", "", &format!("{open} {value}")));
     }
     // Or JSON, as in forms that do not tag what is inside.
     let json = typed::rule(lark, argument, end, tags.python);
