@@ -52,20 +52,21 @@ pub(super) struct Finding {
 /// Looks at a template.
 pub(super) fn look(template: &Template) -> Finding {
     let mut finding = Finding { instructions: instructions(template), ..Finding::default() };
-    let (noise, stop) = around_answer(template);
+    // Some show the last message of an assistant only where the conversation ends with it.
+    let ways = [RenderOptions::default(), ends_here()];
+    let answer = || Message::new(Role::Assistant, ANSWER);
+    let plain = ways.each_ref().map(|options| turn(template, Shape::default(), answer(), options));
+    let (noise, stop) = around_answer(template, plain.each_ref().map(|text| text.as_deref().unwrap_or_default()));
     let is_control = |mark: &String| mark::is_control(mark);
     finding.stops = Some(stop.clone()).filter(is_control).into_iter().collect();
     finding.noise = noise.into_iter().filter(is_control).collect();
-    // Some show the last message of an assistant only where the conversation ends with it.
-    for options in [RenderOptions::default(), ends_here()] {
-        let plain = turn(template, Shape::default(), Message::new(Role::Assistant, ANSWER), &options);
-        for shape in shapes() {
-            let around = (plain.as_deref(), stop.as_str());
-            let Some(calls) = calls(template, shape, around, &options) else { continue };
-            finding.shape = Shape { single_calls: calls.single, ..shape };
-            finding.shape.thinking_parts = wants_parts(template, finding.shape);
-            return Finding { marks: calls.marks, sample: calls.sample, ..finding };
-        }
+    let found = ways.iter().zip(&plain).find_map(|(options, plain)| {
+        let around = (plain.as_deref(), stop.as_str());
+        shapes().find_map(|shape| Some((shape, calls(template, shape, around, options)?)))
+    });
+    if let Some((shape, calls)) = found {
+        finding.shape = Shape { single_calls: calls.single, ..shape };
+        (finding.marks, finding.sample) = (calls.marks, calls.sample);
     }
     finding.shape.thinking_parts = wants_parts(template, finding.shape);
     finding
@@ -157,7 +158,10 @@ fn calls(
     let one = with(vec![call(0)]).filter(|text| shows(text, 1))?;
     let two = with(vec![call(0), call(1)]).filter(|text| shows(text, 2));
     let recipient = analyse::recipient(&one).map(str::to_owned);
-    let unaddressed = |text: String| recipient.as_ref().map_or(text.clone(), |to| text.replace(to, ""));
+    let unaddressed = |text: String| match &recipient {
+        Some(recipient) => text.replace(recipient, ""),
+        None => text,
+    };
     let (one, two) = (unaddressed(one), two.map(unaddressed));
     let two = two.filter(|text| text.matches(FIRST.1).count() == 2 && text.matches(NAME).count() == 2);
     let single = two.is_none();
@@ -184,20 +188,18 @@ fn cut(text: &str, plain: Option<&str>, stop: &str) -> String {
     let suffix = analyse::common_suffix(rest, &plain[(at + ANSWER.len()).min(plain.len())..]);
     // The texts may share the end of a mark; then all of it belongs to the call.
     let end = rest.len() - suffix;
-    let inside = rest[..end].rfind('<') > rest[..end].rfind('>');
+    let inside = analyse::whole_marks_to(rest, end) < end;
     let end = if inside { rest[end..].find('<').map_or(rest.len(), |at| end + at) } else { end };
     let (calls, behind) = rest.split_at(end);
     let stopped = calls.trim_end().strip_suffix(stop).filter(|_| !stop.is_empty() && !behind.contains(stop));
     stopped.unwrap_or(calls).to_owned()
 }
 
-/// The marks that stand around an answer, and the one that ends it.
-fn around_answer(template: &Template) -> ([String; 2], String) {
+/// The marks that stand around an answer, and the one that ends it. `plain` is a conversation that ends with one, `closed` the
+/// same without a prompt behind it.
+fn around_answer(template: &Template, [plain, closed]: [&str; 2]) -> ([String; 2], String) {
     let user = Message::new(Role::User, "probe");
-    let answer = Message::new(Role::Assistant, ANSWER);
-    let plain = turn(template, Shape::default(), answer.clone(), &RenderOptions::default()).unwrap_or_default();
     let prompt = template.render(std::slice::from_ref(&user), &[other_tool()], &RenderOptions::default());
-    let closed = template.render(&[user, answer], &[other_tool()], &ends_here()).unwrap_or_default();
     let before = plain.rsplit_once(ANSWER).map_or("", |(before, _)| before);
     let end = closed.rsplit_once(ANSWER).map_or("", |(_, after)| after.trim());
     let open = before.strip_prefix(prompt.unwrap_or_default().as_str()).unwrap_or_default().trim();

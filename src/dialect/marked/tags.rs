@@ -75,12 +75,13 @@ impl<'a> Tagged<'a> {
     /// argument nor the end of the call is part of the value.
     fn value(&self, text: &str, begin: usize, key: &str) -> Result<(usize, usize), Stop> {
         let close = self.tags.close_of(key);
+        let no_end = || match self.ended {
+            true => Stop::Bad("the last argument has no end".into()),
+            false => Stop::More(mark::wait(&close)),
+        };
         if self.tags.nest() && self.property(key).is_some_and(nested::is_nested) {
-            return match nested::closing(&text[begin..], key, self.tags) {
-                Some(len) => Ok((begin + len, begin + len + close.len())),
-                None if self.ended => Err(Stop::Bad("the last argument has no end".into())),
-                None => Err(Stop::More(mark::wait(&close))),
-            };
+            let len = nested::closing(&text[begin..], key, self.tags).ok_or_else(no_end)?;
+            return Ok((begin + len, begin + len + close.len()));
         }
         let first = close.chars().next().unwrap_or('<');
         let from = match self.tags.cdata && text[begin..].trim_start().starts_with(CDATA.0) {
@@ -103,10 +104,7 @@ impl<'a> Tagged<'a> {
                 return Err(Stop::MORE);
             }
         }
-        Err(match self.ended {
-            true => Stop::Bad("the last argument has no end".into()),
-            false => Stop::More(mark::wait(&close)),
-        })
+        Err(no_end())
     }
 
     /// The arguments so far, as the beginning of a JSON object.
