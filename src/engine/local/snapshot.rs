@@ -47,8 +47,6 @@ pub struct Found {
     pub path: PathBuf,
     /// Bytes of the text that it stands for.
     bytes: usize,
-    /// Tokens that it stands for.
-    pub tokens: usize,
     checksum: u32,
 }
 
@@ -84,10 +82,11 @@ impl Snapshots {
             let tokens = tokens(&found.path).ok().filter(|tokens| tokens.len() <= room)?;
             let served = if is_of(&found, &hash, prompt) { found.bytes } else { shared(&tokens) };
             let saved = served.checked_sub(held + found.bytes / WORTH).filter(|saved| *saved > 0)?;
-            Some((saved, Found { tokens: tokens.len(), ..found }))
+            Some((saved, found))
         };
-        let longer = self.named().filter(|(found, _)| found.bytes > held);
-        longer.filter_map(serves).max_by_key(|(saved, _)| *saved).map(|(_, found)| found)
+        // Of others the tokens need not be read.
+        let may_serve = |(found, _): &(Found, String)| found.bytes.min(prompt.len()) > held + found.bytes / WORTH;
+        self.named().filter(may_serve).filter_map(serves).max_by_key(|(saved, _)| *saved).map(|(_, found)| found)
     }
 
     /// The snapshots that are there, each with the hash of its text.
@@ -171,7 +170,7 @@ fn named(path: &Path) -> Option<(Found, String)> {
     let mut parts = stem.split('-');
     let (bytes, hash, checksum) = (parts.next()?, parts.next()?, parts.next()?);
     let checksum = u32::from_str_radix(checksum, 16).ok()?;
-    Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, tokens: 0, checksum }, hash.to_owned()))
+    Some((Found { path: path.to_owned(), bytes: bytes.parse().ok()?, checksum }, hash.to_owned()))
 }
 
 /// Whether the text that a snapshot stands for begins `prompt`.
@@ -271,7 +270,9 @@ mod tests {
         save("<system><user>a");
         let best = |held, room, bytes| {
             let shared = |tokens: &[Token]| if tokens == [4, -5, 6] { bytes } else { 0 };
-            snapshots.best(b"<system><user>b<end>", held, room, shared).map(|found| (found.bytes, found.tokens))
+            snapshots
+                .best(b"<system><user>b<end>", held, room, shared)
+                .map(|found| (found.bytes, tokens(&found.path).unwrap().len()))
         };
         assert_eq!(best(0, 9, 14), Some((15, 3)));
         assert_eq!(best(13, 9, 14), Some((15, 3)));
