@@ -55,14 +55,19 @@ def is_plain(function):
     return all(hasattr(builtins, word.id) or word.id in typing.__all__ for word in words)
 
 
-def literal(text):
-    """The value that the text begins with, as a list of none or one."""
+def beginning(text):
+    """The value that the text begins with and where it ends, as a list of none or one pair."""
     for end in range(len(text), 0, -1):
         try:
-            return [ast.literal_eval(text[:end].strip().rstrip(".,;"))]
+            return [(ast.literal_eval(text[:end].strip().rstrip(".,;")), end)]
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             continue
     return []
+
+
+def literal(text):
+    """The value that the text begins with, as a list of none or one."""
+    return [value for value, _ in beginning(text)]
 
 
 def call(line, start):
@@ -95,15 +100,9 @@ def written(text, names):
 def stated(text):
     """The value that a line states, perhaps with a remark behind it, as a list of none or one."""
     text = text.strip("` ")[:LONGEST_VALUE]
-    for end in range(len(text), 0, -1):
-        try:
-            value = ast.literal_eval(text[:end].strip().rstrip(".,;"))
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            continue
-        # `1, 2, 3`, `1/2` and `10:30` are in a form of the text's own.
-        listed = isinstance(value, tuple) and not text.startswith("(")
-        return [value] if not listed and REMARK.fullmatch(text[end:]) else []
-    return []
+    # `1, 2, 3`, `1/2` and `10:30` are in a form of the text's own.
+    listed = lambda value: isinstance(value, tuple) and not text.startswith("(")
+    return [value for value, end in beginning(text) if not listed(value) and REMARK.fullmatch(text[end:])]
 
 
 def boxed(text, name, function):
