@@ -25,6 +25,7 @@ mod repair;
 mod scan;
 mod taught;
 mod thinking;
+mod trigger;
 mod typed;
 mod wait;
 
@@ -34,6 +35,7 @@ pub use answer::Answer;
 pub use detect::{Detection, explain, for_template, names};
 pub use message::{Call, Message, Role, ToolSpec};
 pub use thinking::Thinking;
+pub use trigger::Trigger;
 
 /// What a template needs besides the messages. Serialised into the template's context under the names that Hugging Face
 /// transformers uses.
@@ -105,6 +107,10 @@ pub trait Parser: Send {
     fn push(&mut self, piece: &str) -> Vec<Parsed>;
     /// The output has ended; returns what was held back.
     fn finish(&mut self) -> Vec<Parsed>;
+    /// Whether the output is inside of reasoning, as far as is certain.
+    fn is_thinking(&self) -> bool {
+        false
+    }
     /// The call that has begun and not ended, once its name is complete.
     fn unfinished(&self) -> Option<Unfinished> {
         None

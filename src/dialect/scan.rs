@@ -254,6 +254,10 @@ impl Parser for Scanner {
         out
     }
 
+    fn is_thinking(&self) -> bool {
+        matches!(self.state, State::Opened | State::Thinking)
+    }
+
     fn unfinished(&self) -> Option<Unfinished> {
         match self.state {
             State::Reading(form) => self.forms[form].unfinished(&self.held),

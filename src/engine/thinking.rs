@@ -1,11 +1,11 @@
-//! How long a model may reason before it answers. Pure: what was parsed in, what is to be written for it out.
+//! How long a model may reason before it answers. Pure: where the output is in, what is to be written for it out.
 //!
 //! A reasoning model that was cut off in its thoughts has said nothing. So when its time is up the end of its reasoning is
 //! written for it, and it goes on with the answer (as Qwen3's report describes under "thinking budget", arXiv 2505.09388).
 
 use std::mem;
 
-use crate::dialect::{Dialect, Parsed, Thinking};
+use crate::dialect::{Dialect, Thinking};
 
 /// What the model is made to say before the mark that ends its reasoning.
 pub const LAST_WORDS: &str = "\n\nThat is enough thought. Now the answer.\n";
@@ -38,17 +38,9 @@ impl<T: Clone> Allowance<T> {
         Self { left: budget, inside: false, close, forced: Vec::new() }
     }
 
-    /// Whether the output is inside of reasoning, as far as is certain.
-    pub fn is_inside(&self) -> bool {
-        self.inside
-    }
-
-    /// Takes in what one more token gave.
-    pub fn note(&mut self, parsed: &[Parsed]) {
-        // A token may give nothing yet: it could be the beginning of a mark.
-        if let Some(last) = parsed.last() {
-            self.inside = matches!(last, Parsed::Reasoning(_));
-        }
+    /// Takes in one more token, and whether the output is inside of reasoning with it.
+    pub fn note(&mut self, inside: bool) {
+        self.inside = inside;
         if self.inside {
             self.left = self.left.saturating_sub(1);
             if self.left == 0 {
@@ -82,30 +74,26 @@ impl<T: Clone> Allowance<T> {
 mod tests {
     use super::*;
 
-    fn thought() -> Vec<Parsed> {
-        vec![Parsed::Reasoning("so".into())]
-    }
-
     #[test]
     fn reasoning_ends_when_its_time_is_up_and_only_once() {
         let mut thinking = Allowance::new(3, vec![7, 8, 9]);
         for _ in 0..2 {
-            thinking.note(&thought());
+            thinking.note(true);
             assert_eq!(thinking.forced(), None);
         }
-        thinking.note(&[]);
+        thinking.note(true);
         assert_eq!(thinking.closing(), vec![7, 8, 9]);
         let written: Vec<_> = std::iter::from_fn(|| thinking.forced()).collect();
         assert_eq!(written, vec![7, 8, 9]);
-        thinking.note(&thought());
+        thinking.note(true);
         assert!(thinking.closing().is_empty() && !thinking.cut());
     }
 
     #[test]
     fn an_answer_takes_as_long_as_it_takes() {
         let mut thinking = Allowance::new(2, vec![7]);
-        thinking.note(&thought());
-        (0..9).for_each(|_| thinking.note(&[Parsed::Text("word".into())]));
+        thinking.note(true);
+        (0..9).for_each(|_| thinking.note(false));
         assert!(thinking.forced().is_none() && !thinking.cut());
     }
 }

@@ -236,6 +236,10 @@ impl Parser for Reader {
         out
     }
 
+    fn is_thinking(&self) -> bool {
+        self.state == State::Body(To::Reasoning)
+    }
+
     fn unfinished(&self) -> Option<Unfinished> {
         let State::Body(To::Tool(name)) = &self.state else { return None };
         let tool = find(name, &self.tools)?;

@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::sample::{Sampler, logprob};
 use super::speculate::Drafter;
 use super::worker::{Brought, Worker};
-use crate::dialect::{Grammar, Parsed, Parser};
+use crate::dialect::{Grammar, Parsed, Parser, Trigger};
 use crate::engine::thinking::Allowance;
 use crate::engine::{Delta, EngineError, Sampling, Stop, Usage};
 
@@ -93,12 +93,12 @@ struct Written {
     /// Guesses what comes next, where that is asked for.
     drafter: Option<Drafter>,
     utf8: Utf8,
-    /// The end of the text so far, as far as a trigger may reach back.
+    /// Watches for what puts the grammar in force.
+    trigger: Option<Trigger>,
+    /// The end of the text so far, as far as a stop text may reach back.
     tail: String,
-    /// The same for stop texts.
-    end: String,
     reached_stop: bool,
-    /// What was parsed last is reasoning.
+    /// What was parsed last, but for blanks, is reasoning, whether or not that has ended.
     thought: bool,
     tokens: Vec<i32>,
     logprobs: f64,
@@ -113,8 +113,8 @@ impl Written {
             matcher: None,
             drafter: None,
             utf8: Utf8::default(),
+            trigger: None,
             tail: String::new(),
-            end: String::new(),
             reached_stop: false,
             thought: false,
             tokens: Vec::new(),
@@ -235,8 +235,11 @@ impl Generation {
     fn begin_to_write(&mut self, worker: &mut Worker<'_>) -> Result<(), EngineError> {
         worker.slots[self.job.slot].prompt_ends();
         let slot = &worker.slots[self.job.slot];
-        if let Some(Grammar { lark, trigger: None }) = &self.job.grammar {
-            self.written.matcher = Some(worker.grammars.matcher(lark)?);
+        if let Some(Grammar { lark, trigger }) = &self.job.grammar {
+            match trigger {
+                Some(text) => self.written.trigger = Some(Trigger::new(text)),
+                None => self.written.matcher = Some(worker.grammars.matcher(lark)?),
+            }
         }
         let vocab = worker.model.vocab();
         self.written.drafter = self.job.copy_from.as_ref().filter(|_| worker.can_cut()).map(|texts| {
@@ -401,15 +404,9 @@ impl Generation {
         }
         let text = self.written.utf8.push(&worker.piece(token));
         let mut stopped = false;
-        let reasoning = self.job.thinking.as_ref().is_some_and(Allowance::is_inside);
-        match &mut self.written.matcher {
-            Some(matcher) => {
-                matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
-                stopped = matcher.is_stopped();
-            }
-            // A thought may well quote what begins a call.
-            None if reasoning => self.written.tail.clear(),
-            None => self.watch_for_trigger(worker, &text)?,
+        if let Some(matcher) = &mut self.written.matcher {
+            matcher.consume_token(token.0.cast_unsigned()).map_err(|e| EngineError::Decode(e.to_string()))?;
+            stopped = matcher.is_stopped();
         }
         self.watch_for_stop(&text);
         let parsed = self.job.parser.push(&text);
@@ -417,33 +414,29 @@ impl Generation {
         if let Some(last) = parsed.iter().rfind(|item| !is_blank(item)) {
             self.written.thought = matches!(last, Parsed::Reasoning(_));
         }
+        let inside = self.job.parser.is_thinking();
         if let Some(thinking) = &mut self.job.thinking {
-            thinking.note(&parsed);
+            thinking.note(inside);
+        }
+        let begun = self.written.trigger.as_mut().and_then(|trigger| trigger.push(&text, inside));
+        if let Some(behind) = begun {
+            self.constrain(worker, &behind)?;
         }
         Ok(self.publish(parsed) || stopped)
     }
 
-    /// Puts the grammar in force once the text contains its trigger.
-    fn watch_for_trigger(&mut self, worker: &Worker<'_>, text: &str) -> Result<(), EngineError> {
-        let Some(Grammar { lark, trigger: Some(trigger) }) = &self.job.grammar else { return Ok(()) };
-        let written = &mut self.written;
-        written.tail.push_str(text);
-        let Some(at) = written.tail.find(trigger.as_str()) else {
-            let keep = written.tail.floor_char_boundary(written.tail.len().saturating_sub(trigger.len()));
-            written.tail.drain(..keep);
-            return Ok(());
-        };
+    /// Puts the grammar in force. `behind` is what the token that completed its trigger wrote beyond it.
+    fn constrain(&mut self, worker: &Worker<'_>, behind: &str) -> Result<(), EngineError> {
+        let Some(Grammar { lark, .. }) = &self.job.grammar else { return Ok(()) };
         let mut matcher = worker.grammars.matcher(lark)?;
-        // The token that completed the trigger may reach beyond it.
-        let beyond = &written.tail[at + trigger.len()..];
-        let tokens = worker.model.vocab().tokenize(beyond.as_bytes(), false, false);
+        let tokens = worker.model.vocab().tokenize(behind.as_bytes(), false, false);
         let ids: Vec<u32> = tokens.iter().map(|t| t.0.cast_unsigned()).collect();
         if matcher.validate_tokens(&ids).is_ok_and(|valid| valid == ids.len()) && matcher.consume_tokens(&ids).is_ok() {
-            written.matcher = Some(matcher);
+            self.written.trigger = None;
+            self.written.matcher = Some(matcher);
         } else {
-            tracing::warn!(beyond, "what follows the trigger fits no call; going on without the constraint");
+            tracing::warn!(behind, "what follows the trigger fits no call; going on without the constraint");
         }
-        written.tail.clear();
         Ok(())
     }
 
@@ -451,10 +444,10 @@ impl Generation {
     fn watch_for_stop(&mut self, text: &str) {
         let Some(longest) = self.job.stop.iter().map(String::len).max() else { return };
         let written = &mut self.written;
-        written.end.push_str(text);
-        written.reached_stop |= self.job.stop.iter().any(|stop| written.end.contains(stop.as_str()));
-        let keep = written.end.floor_char_boundary(written.end.len().saturating_sub(longest));
-        written.end.drain(..keep);
+        written.tail.push_str(text);
+        written.reached_stop |= self.job.stop.iter().any(|stop| written.tail.contains(stop.as_str()));
+        let keep = written.tail.floor_char_boundary(written.tail.len().saturating_sub(longest));
+        written.tail.drain(..keep);
     }
 
     /// Sends what was parsed; returns whether a call is complete, or one is beyond mending.

@@ -247,7 +247,7 @@ impl Output {
             let parsed = self.parser.push(text);
             if let Some(allowance) = &mut self.allowance {
                 self.said.push_str(text);
-                allowance.note(&parsed);
+                allowance.note(self.parser.is_thinking());
             }
             self.publish(parsed, deltas);
         } else {
