@@ -380,14 +380,11 @@ async fn an_interrupt_reaches_a_request_that_has_not_begun() {
 
 #[tokio::test]
 async fn an_argument_that_repeats_its_description_is_not_taken_for_a_value() {
-    let script = vec![call("write", json!({ "path": "a.txt", "content": "all lines of the file\n" })), text("Done.")];
+    let script = vec![call("write", json!({ "path": "a.txt", "content": "the file\n" })), text("Done.")];
     let mut stage = stage(script, |_| {});
     stage.ask("Write two to a.txt.", Decision::Once).await;
     assert_eq!(stage.file(), "one\n");
-    assert_eq!(
-        stage.last_seen().content,
-        "`content` only says what that argument is (all lines of the file); give the text itself"
-    );
+    assert_eq!(stage.last_seen().content, "`content` only says what that argument is (the file); give the text itself");
 }
 
 #[tokio::test]

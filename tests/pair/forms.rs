@@ -6,9 +6,9 @@ use crate::world::{World, of_type};
 fn two_calls_are_made_in_every_form() {
     let Some(world) = World::with_model() else { return };
     let small = std::env::var("MORU_TEST_MODELS").unwrap() + "/qwen2.5-coder-0.5b.gguf";
-    // The 0.5B writes out what the taught form says of an argument instead of a value.
-    let of_small = ["hermes", "qwen-xml"].map(|form| (small.as_str(), form));
-    let of_default = ["hermes", "qwen-xml", "fenced"].map(|form| ("qwen2.5-coder-1.5b", form));
+    let forms = ["hermes", "qwen-xml", "fenced"];
+    let of_small = forms.map(|form| (small.as_str(), form));
+    let of_default = forms.map(|form| ("qwen2.5-coder-1.5b", form));
     for (model, form) in of_default.into_iter().chain(of_small) {
         world.write("names.txt", "pear\napple\nfig\n");
         world.write("sorted.txt", "");
