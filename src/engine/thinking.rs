@@ -1,4 +1,5 @@
-//! How long a model may reason before it answers. Pure: where the output is in, what is to be written for it out.
+//! How long a model may reason before it answers. Pure: it is told whether the output is in reasoning,
+//! and tells what is to be written for it.
 //!
 //! A reasoning model that was cut off in its thoughts has said nothing. So when its time is up the end of its reasoning is
 //! written for it, and it goes on with the answer (as Qwen3's report describes under "thinking budget", arXiv 2505.09388).

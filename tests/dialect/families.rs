@@ -133,6 +133,17 @@ fn first_call(dialect: &dyn Dialect, tools: &[ToolSpec], vector: &serde_json::Va
 }
 
 #[test]
+fn a_parser_knows_where_reasoning_ends() {
+    let dialect = for_template(HERMES, None).expect("the template compiles");
+    let mut parser = dialect.parser(&tools());
+    let steps = [("<think>", true), ("Well", true), ("</thi", true), ("nk>", false), ("<tool_call>", false)];
+    for (piece, thinking) in steps {
+        parser.push(piece);
+        assert_eq!(parser.is_thinking(), thinking, "{piece}");
+    }
+}
+
+#[test]
 fn the_grammar_accepts_every_call_of_the_reference() {
     let mut count = 0;
     for (vector, template) in vectors::read("parse.dev.jsonl") {
