@@ -109,7 +109,11 @@ pub(super) async fn choose(
     cancel: &CancellationToken,
 ) -> Result<String, EngineError> {
     let mut messages = session.transcript.clone();
-    messages.push(Message::new(Role::User, question));
+    // In a turn of its own the question drew words that fit it, whatever the request before it was.
+    match messages.last_mut() {
+        Some(last) if last.role == Role::User => last.content.push_str(&format!("\n\n{question}")),
+        _ => messages.push(Message::new(Role::User, question)),
+    }
     let choices = choices.iter().map(|&c| c.to_owned()).collect();
     let request =
         Request { messages, tools: session.specs(), constraint: Constraint::OneOf(choices), ..Request::default() };

@@ -109,7 +109,7 @@ fn end(events: &[Event]) -> (Outcome, String) {
 #[tokio::test]
 async fn a_call_is_done_and_its_result_shown_to_the_model() {
     let mut stage = stage(vec![edit(), text("Done.")], |_| {});
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(stage.file(), "two\n");
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt".into()));
     assert_eq!(stage.last_seen().role, Role::Tool);
@@ -143,7 +143,7 @@ async fn what_the_model_claims_is_no_report() {
 #[tokio::test]
 async fn a_no_keeps_the_file_and_the_model_hears_why() {
     let mut stage = stage(vec![edit(), text("All right.")], |s| s.policy = Policy::new(Mode::Ask));
-    let events = stage.ask("change a.txt", Decision::No("keep it".into())).await;
+    let events = stage.ask("a.txt is wrong", Decision::No("keep it".into())).await;
     assert_eq!(stage.file(), "one\n");
     assert!(stage.last_seen().content.contains("keep it"));
     assert_eq!(end(&events).1, "no file was changed");
@@ -156,7 +156,7 @@ async fn where_nobody_can_be_asked_it_is_refused() {
         s.settings.interactive = false;
     };
     let mut stage = stage(vec![edit(), text("All right.")], change);
-    stage.ask("change a.txt", Decision::Once).await;
+    stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(stage.file(), "one\n");
     assert!(stage.last_seen().content.contains("--yes"));
 }
@@ -166,7 +166,7 @@ async fn a_failed_check_goes_back_to_the_model_and_a_passed_one_ends_the_turn() 
     let better = call("edit", json!({ "path": "a.txt", "old": "two", "new": "three" }));
     let script = vec![edit(), text("Done."), better, text("Done.")];
     let mut stage = stage(script, |s| s.settings.check = Some("grep three a.txt".into()));
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     let passed: Vec<bool> = events
         .iter()
         .filter_map(|e| if let Event::Checked { passed, .. } = e { Some(*passed) } else { None })
@@ -179,7 +179,7 @@ async fn a_failed_check_goes_back_to_the_model_and_a_passed_one_ends_the_turn() 
 async fn a_check_that_keeps_failing_is_not_done() {
     let script = vec![edit(), text("Done."), text("It is right."), text("It is right.")];
     let mut stage = stage(script, |s| s.settings.check = Some("false".into()));
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::NotDone, "1 file was changed: a.txt; the check still fails".into()));
 }
 
@@ -204,7 +204,7 @@ async fn a_malformed_call_is_answered_with_its_error() {
 #[tokio::test]
 async fn undo_and_redo_wait_for_the_turn_and_are_events() {
     let mut stage = stage(vec![edit(), text("Done.")], |_| {});
-    stage.ask("change a.txt", Decision::Once).await;
+    stage.ask("a.txt is wrong", Decision::Once).await;
     for (input, change, content) in [(Input::Undo(1), Change::Undo, "one\n"), (Input::Redo(1), Change::Redo, "two\n")] {
         stage.handle.inputs.send(input).unwrap();
         let event = stage.handle.events.recv().await.unwrap();
@@ -246,7 +246,7 @@ async fn what_the_user_takes_out_of_the_context_is_gone() {
 #[tokio::test]
 async fn an_interrupt_while_asked_ends_the_turn_and_the_next_one_works() {
     let mut stage = stage(vec![edit(), text("Hello.")], |s| s.policy = Policy::new(Mode::Ask));
-    stage.handle.inputs.send(Input::Prompt("change a.txt".into())).unwrap();
+    stage.handle.inputs.send(Input::Prompt("a.txt is wrong".into())).unwrap();
     while let Some(event) = stage.handle.events.recv().await {
         match event {
             Event::PermissionAsked { .. } => stage.handle.inputs.send(Input::Interrupt).unwrap(),
@@ -266,7 +266,7 @@ async fn an_interrupt_while_asked_ends_the_turn_and_the_next_one_works() {
 async fn a_folder_that_vanishes_is_one_sentence() {
     let mut stage = stage(vec![edit()], |_| {});
     fs::remove_dir_all(stage.folder.path()).unwrap();
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert!(events.iter().any(|e| matches!(e, Event::Failed { message } if message.contains("gone"))), "{events:?}");
     assert_eq!(end(&events).0, Outcome::NotDone);
 }
@@ -278,7 +278,7 @@ fn small(session: &mut Session) {
 #[tokio::test]
 async fn a_small_model_is_led_to_write_the_file_before_it_anew() {
     let mut stage = stage(vec![text("change"), text("two\n```")], small);
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt".into()));
     assert_eq!(stage.file(), "two\n");
     let requests = stage.engine.requests();
@@ -295,7 +295,7 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
         s.settings.check = Some("echo the reason; grep good a.txt".into());
     };
     let mut stage = stage(script, change);
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
     assert_eq!(stage.file(), "good\n");
     let undone = events.iter().filter(|e| matches!(e, Event::Edited { change: Change::Undo, .. })).count();
@@ -319,7 +319,7 @@ async fn after_two_failed_tries_single_lines_are_drawn() {
         s.settings.check_attempts = 11;
     };
     let mut stage = stage(script, change);
-    let events = stage.ask("change a.txt", Decision::Once).await;
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
     assert_eq!(stage.file(), "good\n");
     let drawn = stage.engine.requests().split_off(3);
@@ -335,7 +335,7 @@ async fn after_two_failed_tries_single_lines_are_drawn() {
 async fn a_small_model_is_shown_the_file_that_a_request_is_about() {
     let mut stage = stage(vec![text("change"), text("colour = blue\n```")], small);
     fs::write(stage.folder.path().join("a.txt"), "colour = red\n").unwrap();
-    stage.ask("make the colour blue", Decision::Once).await;
+    stage.ask("the colour should be blue", Decision::Once).await;
     assert_eq!(stage.file(), "colour = blue\n");
     let shown = &stage.engine.requests()[1].messages;
     assert!(shown.iter().any(|m| m.content.starts_with("a.txt\n```txt\ncolour = red\n```")), "{shown:?}");
@@ -355,7 +355,7 @@ async fn a_small_model_looks_for_itself_where_nothing_is_found() {
 #[tokio::test]
 async fn what_can_be_replaced_is_what_stands_in_a_file_that_was_seen() {
     let mut stage = stage(vec![edit(), text("Done.")], |_| {});
-    stage.ask("change a.txt", Decision::Once).await;
+    stage.ask("a.txt is wrong", Decision::Once).await;
     let Constraint::Call(specs) = &stage.engine.requests()[0].constraint else { panic!("a free model may call") };
     let edit = specs.iter().find(|spec| spec.name == "edit").unwrap();
     assert_eq!(edit.parameters["properties"]["path"]["enum"], json!(["a.txt"]));
