@@ -267,11 +267,11 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
     print(&table.to_string())
 }
 
-/// What the file's chat template does, row by row.
+/// How the model is spoken to, row by row.
 fn probed(gguf: &gguf::Gguf, entry: Option<&Entry>) -> Vec<(&'static str, String)> {
     let template = gguf.chat_template.as_deref().unwrap_or_default();
-    let choice = entry.and_then(|entry| entry.dialect.as_deref());
-    super::dialect::probe(template, choice).unwrap_or_else(|error| vec![("dialect", error.to_string())])
+    let choice = super::setup::wire_form(entry, gguf);
+    super::dialect::probe(template, choice.as_deref()).unwrap_or_else(|error| vec![("dialect", error.to_string())])
 }
 
 fn describe_entry(entry: &Entry, table: &mut Table<2>) {

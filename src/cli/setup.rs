@@ -17,7 +17,7 @@ use crate::lsp::{self, Installed, Rules, Servers, UnknownServer};
 use crate::model::catalog::SamplingDefaults;
 use crate::model::device::{self, Machine};
 use crate::model::fit::{self, Fit, Room};
-use crate::model::{self, Gguf, ResolvedModel};
+use crate::model::{self, Entry, Gguf, ResolvedModel};
 use crate::permission::{Mode, Policy};
 use crate::sandbox::{self, Places, Sandbox};
 use crate::session::profile::Workflow;
@@ -58,8 +58,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     // Their first call takes up llama.cpp's log.
     LocalEngine::prepare()?;
     let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
-    let dialect = config.dialect.clone().or_else(|| found.entry.as_ref()?.dialect.clone());
-    let dialect = dialect.or_else(|| Profile::dialect_of(&found.gguf.architecture, found.gguf.parameters));
+    let dialect = config.dialect.clone().or_else(|| wire_form(found.entry.as_ref(), &found.gguf));
     let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
     let mut draft = draft(config, dirs, &found.gguf, &mut room).map(|(found, fit)| DraftOptions {
@@ -101,6 +100,12 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
             loaded => return Ok(loaded?),
         }
     }
+}
+
+/// The wire form that the model's entry or its profile asks for; the template's own where neither does.
+pub fn wire_form(entry: Option<&Entry>, gguf: &Gguf) -> Option<String> {
+    let named = entry.and_then(|entry| entry.dialect.clone());
+    named.or_else(|| Profile::dialect_of(&gguf.architecture, gguf.parameters))
 }
 
 /// The draft model that the settings name, and how it is loaded beside `model`. What it takes is no longer in `room`. One that

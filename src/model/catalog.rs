@@ -49,7 +49,7 @@ pub struct Entry {
     /// The authors' repository on the hub: what a server is to be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
-    /// The wire form of its tool calls, where the template does not tell.
+    /// The wire form of its tool calls, where neither the template nor what suits a model of its size is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
     #[serde(default)]
@@ -259,6 +259,8 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), catalog.iter().count(), "a name stands twice");
         assert_eq!(catalog.iter().next().unwrap().name, crate::config::Config::default().model);
+        // Their templates tell, and what is named here would take the place of what suits a small model.
+        assert!(catalog.iter().all(|m| m.dialect.is_none() || !m.name.starts_with("qwen")));
     }
 
     #[test]
