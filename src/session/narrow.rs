@@ -51,6 +51,11 @@ fn edits(session: &Session, record: &Record, paths: &[String], spec: &ToolSpec, 
     }
 }
 
+/// The tool `name`, for these paths alone.
+pub(super) fn to_paths(session: &Session, name: &str, paths: &[String]) -> Vec<ToolSpec> {
+    session.specs().iter().filter(|spec| spec.name == name).map(|spec| with_path(spec, paths)).collect()
+}
+
 fn with_path(spec: &ToolSpec, paths: &[String]) -> ToolSpec {
     let mut spec = spec.clone();
     if !paths.is_empty() && paths.len() <= MAX_PATHS {

@@ -389,7 +389,7 @@ async fn an_argument_that_repeats_its_description_is_not_taken_for_a_value() {
 
 #[tokio::test]
 async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
-    let write = |text: &str| call("write", json!({ "path": "a.txt", "content": text }));
+    let write = |text: &str| call("write", json!({ "path": "b.txt", "content": text }));
     let script = vec![
         call("run", json!({ "command": "echo two" })),
         text("change"),
@@ -399,13 +399,16 @@ async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
         text("It is written."),
     ];
     let mut stage = stage(script, small);
-    let events = stage.ask("Run `echo two`, then write what it printed to a.txt.", Decision::Once).await;
+    let events = stage.ask("Run `echo two`, then write what it printed to b.txt.", Decision::Once).await;
     assert_eq!(end(&events).0, Outcome::Done);
-    assert_eq!(stage.file(), "two\n");
-    // Only what the request quotes can be run.
+    assert_eq!(fs::read_to_string(stage.folder.path().join("b.txt")).unwrap(), "two\n");
+    // Only what the request quotes can be run, and only the file that it names be written.
     let requests = stage.engine.requests();
-    let Constraint::MustCall(specs) = &requests[0].constraint else { panic!() };
-    assert_eq!(specs[0].parameters["properties"]["command"]["enum"], json!(["echo two"]));
+    for (request, argument, only) in [(0, "command", "echo two"), (2, "path", "b.txt")] {
+        let Constraint::MustCall(specs) = &requests[request].constraint else { panic!() };
+        assert_eq!(specs.len(), 1);
+        assert_eq!(specs[0].parameters["properties"][argument]["enum"], json!([only]));
+    }
     assert_eq!(requests.last().unwrap().constraint, Constraint::Free);
 }
 
