@@ -267,11 +267,16 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
     print(&table.to_string())
 }
 
-/// How the model is spoken to, row by row.
+/// How the model is spoken to where the settings name no form, row by row.
 fn probed(gguf: &gguf::Gguf, entry: Option<&Entry>) -> Vec<(&'static str, String)> {
     let template = gguf.chat_template.as_deref().unwrap_or_default();
-    let choice = super::setup::wire_form(entry, gguf);
-    super::dialect::probe(template, choice.as_deref()).unwrap_or_else(|error| vec![("dialect", error.to_string())])
+    let (form, reason) = super::setup::wire_form(entry, gguf).unzip();
+    let mut rows =
+        super::dialect::probe(template, form.as_deref()).unwrap_or_else(|error| vec![("dialect", error.to_string())]);
+    if let (Some(reason), Some((_, why))) = (reason, rows.iter_mut().find(|(key, _)| *key == "because")) {
+        *why = reason.to_owned();
+    }
+    rows
 }
 
 fn describe_entry(entry: &Entry, table: &mut Table<2>) {

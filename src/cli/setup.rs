@@ -58,7 +58,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     // Their first call takes up llama.cpp's log.
     LocalEngine::prepare()?;
     let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
-    let dialect = config.dialect.clone().or_else(|| wire_form(found.entry.as_ref(), &found.gguf));
+    let dialect = config.dialect.clone().or_else(|| Some(wire_form(found.entry.as_ref(), &found.gguf)?.0));
     let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
     let mut draft = draft(config, dirs, &found.gguf, &mut room).map(|(found, fit)| DraftOptions {
@@ -102,10 +102,11 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     }
 }
 
-/// The wire form that the model's entry or its profile asks for; the template's own where neither does.
-pub fn wire_form(entry: Option<&Entry>, gguf: &Gguf) -> Option<String> {
-    let named = entry.and_then(|entry| entry.dialect.clone());
-    named.or_else(|| Profile::dialect_of(&gguf.architecture, gguf.parameters))
+/// The wire form that the model's entry or its profile asks for, and which of them; the template's own where neither does.
+pub fn wire_form(entry: Option<&Entry>, gguf: &Gguf) -> Option<(String, &'static str)> {
+    let named = entry.and_then(|entry| entry.dialect.clone()).map(|form| (form, "the catalog names it"));
+    let suits = || Profile::dialect_of(&gguf.architecture, gguf.parameters);
+    named.or_else(|| Some((suits()?, "it suits a model of this size")))
 }
 
 /// The draft model that the settings name, and how it is loaded beside `model`. What it takes is no longer in `room`. One that
@@ -378,4 +379,19 @@ pub fn speed(config: &Config, dirs: &Dirs) -> Result<SpeedTest, String> {
     let config = Config { context: 1024, ..config.clone() };
     let measured = engine(&config, dirs).and_then(|engine| Ok(runtime()?.block_on(engine.measure(0, 128, 32))?));
     measured.map(|speed| SpeedTest { prefill: speed.prefill, decode: speed.decode }).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Catalog;
+
+    #[test]
+    fn no_entry_takes_the_place_of_the_form_that_suits_a_small_model() {
+        let nowhere = tempfile::tempdir().unwrap();
+        for entry in Catalog::load(nowhere.path()).unwrap().iter() {
+            let suits = Profile::dialect_of(&entry.architecture, entry.parameters);
+            assert!(entry.dialect.is_none() || suits.is_none(), "{}", entry.name);
+        }
+    }
 }

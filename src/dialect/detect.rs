@@ -54,7 +54,7 @@ pub fn explain(template: &str, choice: Option<&str>) -> Result<(Box<dyn Dialect>
         Some(choice) => {
             let unknown = || DialectError::Unknown { name: choice.to_owned(), known: names().join(", ") };
             let name = names().into_iter().find(|name| *name == choice).ok_or_else(unknown)?;
-            (name, "the settings, the catalog or the profile name it".to_owned())
+            (name, "it was chosen".to_owned())
         }
         None => detect(&finding),
     };

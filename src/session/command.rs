@@ -9,7 +9,6 @@ use super::turn::{Act, Turn, TurnError};
 use super::{Outcome, narrow};
 use crate::dialect::ToolSpec;
 use crate::engine::Constraint;
-use crate::workspace::Workspace;
 
 impl Turn<'_> {
     /// Runs what the request names, and does what follows from it.
@@ -32,11 +31,12 @@ impl Turn<'_> {
         Ok(act.outcome())
     }
 
-    /// One change of a file. Where it changes nothing, or the very file that was changed before with nothing in between, the model
-    /// does not know that it is done: that step is taken back, and the model answers.
+    /// One change of a file: of one that the request wants written, while that is not there yet. Where it changes nothing, or the
+    /// very file that was changed before with nothing in between, the model does not know that it is done: that step is taken
+    /// back, and the model answers.
     async fn write_once(&mut self) -> Result<Act, TurnError> {
         let (mark, before) = (self.mark(), self.record.last_edit());
-        let act = match new_files(&self.session.workspace, &self.asked) {
+        let act = match self.new_files() {
             new if new.is_empty() => self.demand(&["write", "edit"], None).await?,
             new => self.demand_of(narrow::to_paths(self.session, "write", &new), None).await?,
         };
@@ -73,7 +73,7 @@ fn bound_to(mut specs: Vec<ToolSpec>, request: &str) -> Vec<ToolSpec> {
 
 /// The command between backticks that a request begins with, as in "Run `sort names.txt`, then". A single word may be no more
 /// than the name of what is to be run in some way.
-fn quoted(request: &str) -> Option<&str> {
+pub(super) fn quoted(request: &str) -> Option<&str> {
     let (before, rest) = request.split_once('`')?;
     let command = rest.split('`').next()?.trim();
     let is_asked = ["run", "execute"].contains(&before.trim().to_lowercase().as_str());
@@ -82,45 +82,9 @@ fn quoted(request: &str) -> Option<&str> {
     (is_asked && installed && words.next().is_some() && !command.contains('\n')).then_some(command)
 }
 
-/// What a file's name stands behind where it is one to be written.
-const LEADS: &[&str] = &["to", "into", "in", "as", "file", "called", "named", "create", "write"];
-
-/// The files that a request names and that are not there yet: "write its output to count.txt". The first change is one of these,
-/// whatever else stands in the request.
-fn new_files(workspace: &Workspace, request: &str) -> Vec<String> {
-    let behind = quoted(request).and_then(|command| request.split_once(command)).map_or(request, |(_, behind)| behind);
-    let marks = ['`', '"', '\'', '(', ')', ',', ';', ':', '!', '?', '.'];
-    // A dot in front belongs to the name.
-    let words = behind.split_whitespace().map(|word| word.trim_start_matches(&marks[..10]).trim_end_matches(marks));
-    let words: Vec<&str> = words.collect();
-    let named = words.windows(2).filter(|pair| LEADS.contains(&pair[0].to_lowercase().as_str())).map(|pair| pair[1]);
-    let is_new = |word: &&str| {
-        let has_ending = word.rsplit_once('.').is_some_and(|(_, end)| end.chars().all(char::is_alphabetic));
-        has_ending && workspace.resolve(word).is_ok_and(|path| !workspace.root().join(path.as_str()).exists())
-    };
-    named.filter(is_new).map(str::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::Options;
-
-    #[test]
-    fn what_is_to_be_written_is_what_the_request_names_and_is_not_there() {
-        let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(folder.path().join("names.txt"), "").unwrap();
-        let options = Options { state: state.path().to_owned(), dry_run: false };
-        let workspace = Workspace::open(folder.path(), options).unwrap();
-        let check = |request, expected: &[&str]| assert_eq!(new_files(&workspace, request), expected, "{request}");
-        check("Run `wc -l names.txt` and write its output to count.txt", &["count.txt"]);
-        check("Run `sort names.txt`, then write it to the file `out/sorted.txt`.", &["out/sorted.txt"]);
-        check("Run `sort names.txt` and save it as ../sorted.txt", &[]);
-        check("Run `sort names.txt` and write it to names.txt", &[]);
-        check("Run `ls` and write the names into \".gitignore\".", &[".gitignore"]);
-        check("Run `sort -o sorted.txt names.txt`", &[]);
-        check("Run the tests and mend what fails, as said in 1.2", &[]);
-    }
 
     #[test]
     fn a_command_is_what_is_quoted_behind_run() {

@@ -52,6 +52,12 @@ pub(super) struct Prepared {
     pub tries: Tries,
 }
 
+impl Prepared {
+    fn at(mark: Mark) -> Self {
+        Self { path: None, mark, written: Vec::new(), tries: Tries::default() }
+    }
+}
+
 impl Turn<'_> {
     /// The session decides what comes next: what is wanted is settled first, then one call at a time is demanded.
     pub(super) async fn guided(&mut self) -> Result<Outcome, TurnError> {
@@ -73,6 +79,10 @@ impl Turn<'_> {
         if !self.check_before().await? {
             return Ok(Some(Outcome::Interrupted));
         }
+        if !self.new_files().is_empty() {
+            self.prepared = Some(Prepared::at(self.mark()));
+            return Ok(None);
+        }
         self.locate().await?;
         if let Some(outcome) = self.look().await? {
             return Ok(Some(outcome));
@@ -91,7 +101,7 @@ impl Turn<'_> {
             None => prompt::text(&self.session.workspace, "change-part", &[]),
         };
         self.say(Message::new(Role::User, say));
-        self.prepared = Some(Prepared { path, mark: self.mark(), written: Vec::new(), tries: Tries::default() });
+        self.prepared = Some(Prepared { path, ..Prepared::at(self.mark()) });
         Ok(None)
     }
 
@@ -123,7 +133,7 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    /// Demands calls until a file has changed.
+    /// Demands calls until a file has changed: first those files that the request wants written and that are not there.
     async fn change(&mut self) -> Result<Outcome, TurnError> {
         let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
         if let Some(path) = &path {
@@ -132,12 +142,23 @@ impl Turn<'_> {
         for _ in 0..self.session.settings.max_steps {
             let mark = self.mark();
             self.flawed = false;
-            let act = match &path {
-                Some(path) => self.rewrite(path).await?,
+            let new = self.new_files();
+            let act = match new.first().map(|name| self.session.workspace.resolve(name)).transpose()?.or(path.clone()) {
+                Some(path) => {
+                    if !new.is_empty() {
+                        let say = prompt::text(&self.session.workspace, "new-file", &[("path", path.as_str())]);
+                        self.say(Message::new(Role::User, say));
+                    }
+                    self.rewrite(&path).await?
+                }
                 None => self.demand(&["edit"], Some(self.longest())).await?,
             };
             match act {
-                Act::Called if self.record.changes() > mark.changes && !self.flawed => return Ok(Outcome::Done),
+                Act::Called if self.record.changes() > mark.changes && !self.flawed => {
+                    if new.len() < 2 {
+                        return Ok(Outcome::Done);
+                    }
+                }
                 // Nothing changed, a syntax error came in, it failed before, or the call has no end.
                 Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {
                     if !self.take_back(mark) {

@@ -27,6 +27,7 @@ mod step;
 mod tests;
 mod turn;
 mod window;
+mod wording;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,6 +35,7 @@ prompts![
     "which-file",
     "change-whole",
     "change-part",
+    "new-file",
     "check-before",
     "check-failed",
     "compacted"

@@ -413,6 +413,20 @@ async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
 }
 
 #[tokio::test]
+async fn a_small_model_writes_the_new_files_that_are_named_and_no_other() {
+    let mut stage = stage(vec![text("two\n```"), text("three\n```")], small);
+    let events =
+        stage.ask("Write \"two\" into b.txt and \"three\" into c.txt, as it is in a.txt.", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "2 files were changed: b.txt, c.txt".into()));
+    let read = |name: &str| fs::read_to_string(stage.folder.path().join(name)).unwrap();
+    assert_eq!((read("a.txt"), read("b.txt"), read("c.txt")), ("one\n".into(), "two\n".into(), "three\n".into()));
+    for (request, path) in stage.engine.requests().iter().zip(["b.txt", "c.txt"]) {
+        assert_eq!(request.prefix, "```txt\n");
+        assert!(request.messages.last().unwrap().content.contains(path));
+    }
+}
+
+#[tokio::test]
 async fn where_no_try_passes_the_examples_the_first_one_stays() {
     let example = |body: &str| format!("def f():\n    \"\"\"\n    >>> f()\n    1\n    \"\"\"\n    return {body}\n");
     // The second try is the first one over again, until the steps are used up.
