@@ -158,6 +158,10 @@ impl Turn<'_> {
                     if new.len() < 2 {
                         return Ok(Outcome::Done);
                     }
+                    // The next file may well be the same.
+                    if let Some(prepared) = &mut self.prepared {
+                        prepared.written.clear();
+                    }
                 }
                 // Nothing changed, a syntax error came in, it failed before, or the call has no end.
                 Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {

@@ -109,7 +109,8 @@ pub(super) async fn choose(
     cancel: &CancellationToken,
 ) -> Result<String, EngineError> {
     let mut messages = session.transcript.clone();
-    // In a turn of its own the question drew words that fit it, whatever the request before it was.
+    // In a turn of its own the question drew words that fit it, whatever the request before it was. (Where calls are taught, the
+    // user's messages are joined anyway.)
     match messages.last_mut() {
         Some(last) if last.role == Role::User => last.content.push_str(&format!("\n\n{question}")),
         _ => messages.push(Message::new(Role::User, question)),

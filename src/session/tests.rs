@@ -283,6 +283,8 @@ async fn a_small_model_is_led_to_write_the_file_before_it_anew() {
     assert_eq!(stage.file(), "two\n");
     let requests = stage.engine.requests();
     assert!(matches!(&requests[0].constraint, Constraint::OneOf(_)));
+    let question = &requests[0].messages.last().unwrap().content;
+    assert!(question.contains("a.txt is wrong\n\n") && question.ends_with("change, command or answer."), "{question}");
     assert_eq!((requests[1].prefix.as_str(), &requests[1].stop[..]), ("```txt\n", &["\n```".to_owned()][..]));
 }
 
@@ -414,12 +416,11 @@ async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
 
 #[tokio::test]
 async fn a_small_model_writes_the_new_files_that_are_named_and_no_other() {
-    let mut stage = stage(vec![text("two\n```"), text("three\n```")], small);
-    let events =
-        stage.ask("Write \"two\" into b.txt and \"three\" into c.txt, as it is in a.txt.", Decision::Once).await;
+    let mut stage = stage(vec![text("two\n```"), text("two\n```")], small);
+    let events = stage.ask("Write \"two\" into b.txt and into c.txt, as it is in a.txt.", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "2 files were changed: b.txt, c.txt".into()));
     let read = |name: &str| fs::read_to_string(stage.folder.path().join(name)).unwrap();
-    assert_eq!((read("a.txt"), read("b.txt"), read("c.txt")), ("one\n".into(), "two\n".into(), "three\n".into()));
+    assert_eq!((read("a.txt"), read("b.txt"), read("c.txt")), ("one\n".into(), "two\n".into(), "two\n".into()));
     for (request, path) in stage.engine.requests().iter().zip(["b.txt", "c.txt"]) {
         assert_eq!(request.prefix, "```txt\n");
         assert!(request.messages.last().unwrap().content.contains(path));
