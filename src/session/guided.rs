@@ -143,15 +143,14 @@ impl Turn<'_> {
             let mark = self.mark();
             self.flawed = false;
             let new = self.new_files();
-            let act = match new.first().map(|name| self.session.workspace.resolve(name)).transpose()?.or(path.clone()) {
-                Some(path) => {
-                    if !new.is_empty() {
-                        let say = prompt::text(&self.session.workspace, "new-file", &[("path", path.as_str())]);
-                        self.say(Message::new(Role::User, say));
-                    }
-                    self.rewrite(&path).await?
+            let act = match (new.first(), &path) {
+                (Some(new), _) => {
+                    let say = prompt::text(&self.session.workspace, "new-file", &[("path", new.as_str())]);
+                    self.say(Message::new(Role::User, say));
+                    self.rewrite(new).await?
                 }
-                None => self.demand(&["edit"], Some(self.longest())).await?,
+                (None, Some(path)) => self.rewrite(path).await?,
+                (None, None) => self.demand(&["edit"], Some(self.longest())).await?,
             };
             match act {
                 Act::Called if self.record.changes() > mark.changes && !self.flawed => {

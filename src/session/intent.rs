@@ -2,6 +2,7 @@
 
 use super::turn::{Turn, TurnError};
 use super::{command, prompt, step, wording};
+use crate::workspace::RelPath;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Intent {
@@ -20,7 +21,7 @@ impl Turn<'_> {
     }
 
     /// The files that the request wants written and that are not there yet.
-    pub(super) fn new_files(&self) -> Vec<String> {
+    pub(super) fn new_files(&self) -> Vec<RelPath> {
         wording::new_files(&self.session.workspace, &self.asked, command::quoted(&self.asked))
     }
 

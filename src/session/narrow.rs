@@ -52,8 +52,9 @@ fn edits(session: &Session, record: &Record, paths: &[String], spec: &ToolSpec, 
 }
 
 /// The tool `name`, for these paths alone.
-pub(super) fn to_paths(session: &Session, name: &str, paths: &[String]) -> Vec<ToolSpec> {
-    session.specs().iter().filter(|spec| spec.name == name).map(|spec| with_path(spec, paths)).collect()
+pub(super) fn to_paths(session: &Session, name: &str, paths: &[RelPath]) -> Vec<ToolSpec> {
+    let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    session.specs().iter().filter(|spec| spec.name == name).map(|spec| with_path(spec, &paths)).collect()
 }
 
 fn with_path(spec: &ToolSpec, paths: &[String]) -> ToolSpec {

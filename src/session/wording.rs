@@ -1,10 +1,12 @@
 //! What the words of a request tell by themselves: what it asks for, where they are plain, and the files that it wants written.
 //! A small model takes a good part of what is plain for something else, so that this is not left to it.
 
-use ignore::types::TypesBuilder;
+use std::sync::LazyLock;
+
+use ignore::types::{Types, TypesBuilder};
 
 use super::intent::Intent;
-use crate::workspace::Workspace;
+use crate::workspace::{RelPath, Workspace};
 
 /// First words that ask for an answer.
 #[rustfmt::skip]
@@ -57,6 +59,10 @@ const LEADS: &[&str] =
 /// What may stand between them.
 const ARTICLES: &[&str] = &["a", "an", "the", "new"];
 
+/// The kinds of files that ripgrep knows.
+static KINDS: LazyLock<Types> =
+    LazyLock::new(|| TypesBuilder::new().add_defaults().select("all").build().unwrap_or_else(|_| Types::empty()));
+
 /// What the words and marks of a request tell, where they do.
 pub(super) fn plain(request: &str) -> Option<Intent> {
     let request = request.trim().to_lowercase().replace('\u{2019}', "'");
@@ -94,13 +100,11 @@ pub(super) fn plain(request: &str) -> Option<Intent> {
 
 /// The files that a request wants written and that are not there yet: "write its output to count.txt". `skip` is a command in it,
 /// whose words are its own.
-pub(super) fn new_files(workspace: &Workspace, request: &str, skip: Option<&str>) -> Vec<String> {
+pub(super) fn new_files(workspace: &Workspace, request: &str, skip: Option<&str>) -> Vec<RelPath> {
     let behind = skip.and_then(|command| request.split_once(command)).map_or(request, |(_, behind)| behind);
-    let is_new = |name: &&str| {
-        let is_there = |path: &_| workspace.is_file(path) || workspace.root().join(path.as_str()).exists();
-        workspace.resolve(name).is_ok_and(|path| !is_there(&path))
-    };
-    to_write(behind).into_iter().filter(is_new).map(str::to_owned).collect()
+    let is_there = |path: &RelPath| workspace.is_file(path) || workspace.root().join(path.as_str()).exists();
+    let named = to_write(behind).into_iter().filter_map(|name| workspace.resolve(name).ok());
+    named.filter(|path| !is_there(path)).collect()
 }
 
 /// The names of files that are to be written.
@@ -129,9 +133,7 @@ fn bare(word: &str) -> &str {
 /// Whether a name is that of a kind of file that is known, or begins with a dot.
 fn is_file_name(name: &str) -> bool {
     let Some((stem, _)) = name.rsplit_once('.') else { return false };
-    let mut types = TypesBuilder::new();
-    types.add_defaults().select("all");
-    let is_known = || types.build().is_ok_and(|types| types.matched(name, false).is_whitelist());
+    let is_known = || KINDS.matched(name, false).is_whitelist();
     // What has a capital and ends so is a library: Node.js.
     let is_library = name.ends_with(".js") && name.starts_with(char::is_uppercase);
     !name.contains("://") && !["e.g", "i.e"].contains(&name) && !is_library && (stem.is_empty() || is_known())
@@ -258,7 +260,8 @@ mod tests {
         let options = Options { state: state.path().to_owned(), dry_run: false };
         let workspace = Workspace::open(folder.path(), options).unwrap();
         let check = |request, skip, expected: &[&str]| {
-            assert_eq!(new_files(&workspace, request, skip), expected, "{request}");
+            let found = new_files(&workspace, request, skip);
+            assert_eq!(found.iter().map(RelPath::as_str).collect::<Vec<_>>(), expected, "{request}");
         };
         check("Write its output to count.txt, I said to count.txt", None, &["count.txt"]);
         check("Then write it to the file `out/sorted.txt`.", None, &["out/sorted.txt"]);
