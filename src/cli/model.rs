@@ -84,7 +84,7 @@ pub fn run(args: Args, config: &Config, dirs: &Dirs, offline: bool) -> Result<()
             let own = || crate::model::name_of(&file).to_lowercase();
             import(&name.unwrap_or_else(own), &file, dirs)
         }
-        Command::Info { name, json, probe } => info(&configured(name), dirs, json, probe),
+        Command::Info { name, json, probe } => info(&configured(name), config, dirs, json, probe),
         Command::Rm { name } => remove(&name, dirs),
         Command::Path { name } => path(&configured(name), dirs),
     }
@@ -226,7 +226,7 @@ fn import(name: &str, file: &Path, dirs: &Dirs) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelError> {
+fn info(value: &str, config: &Config, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelError> {
     let (path, name, entry) = crate::model::locate(value, dirs)?;
     let gguf = if path.exists() {
         Some(gguf::Gguf::open(&path)?)
@@ -235,7 +235,7 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
     } else {
         None
     };
-    let probed = gguf.as_ref().filter(|_| probe).map(|gguf| probed(gguf, entry.as_ref())).unwrap_or_default();
+    let probed = gguf.as_ref().filter(|_| probe).map(|gguf| probed(config, entry.as_ref(), gguf)).unwrap_or_default();
     let file_needs = gguf.as_ref().map(|gguf| catalog::memory_needed(gguf.size));
     let memory = file_needs.or_else(|| entry.as_ref().map(Entry::memory_needed));
     if json {
@@ -267,10 +267,10 @@ fn info(value: &str, dirs: &Dirs, json: bool, probe: bool) -> Result<(), ModelEr
     print(&table.to_string())
 }
 
-/// How the model is spoken to where the settings name no form, row by row.
-fn probed(gguf: &gguf::Gguf, entry: Option<&Entry>) -> Vec<(&'static str, String)> {
+/// How the model is spoken to, row by row.
+fn probed(config: &Config, entry: Option<&Entry>, gguf: &gguf::Gguf) -> Vec<(&'static str, String)> {
     let template = gguf.chat_template.as_deref().unwrap_or_default();
-    let (form, reason) = super::setup::wire_form(entry, gguf).unzip();
+    let (form, reason) = super::setup::wire_form(config, entry, gguf).unzip();
     let mut rows =
         super::dialect::probe(template, form.as_deref()).unwrap_or_else(|error| vec![("dialect", error.to_string())]);
     if let (Some(reason), Some((_, why))) = (reason, rows.iter_mut().find(|(key, _)| *key == "because")) {

@@ -58,7 +58,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     // Their first call takes up llama.cpp's log.
     LocalEngine::prepare()?;
     let mut room = device::room_on(&machine, &device::devices(), config.context, config.gpu_layers);
-    let dialect = config.dialect.clone().or_else(|| Some(wire_form(found.entry.as_ref(), &found.gguf)?.0));
+    let dialect = wire_form(config, found.entry.as_ref(), &found.gguf).map(|(form, _)| form);
     let sampling = found.entry.as_ref().and_then(|entry| recommended(&entry.sampling));
     let adapter = config.adapter.as_deref().map(str::parse).transpose()?;
     let mut draft = draft(config, dirs, &found.gguf, &mut room).map(|(found, fit)| DraftOptions {
@@ -102,11 +102,13 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
     }
 }
 
-/// The wire form that the model's entry or its profile asks for, and which of them; the template's own where neither does.
-pub fn wire_form(entry: Option<&Entry>, gguf: &Gguf) -> Option<(String, &'static str)> {
+/// The wire form that the settings, the model's entry or its profile ask for, and which of them; the template's own where none
+/// does.
+pub fn wire_form(config: &Config, entry: Option<&Entry>, gguf: &Gguf) -> Option<(String, &'static str)> {
+    let set = config.dialect.clone().map(|form| (form, "the settings name it"));
     let named = entry.and_then(|entry| entry.dialect.clone()).map(|form| (form, "the catalog names it"));
     let suits = || Profile::dialect_of(&gguf.architecture, gguf.parameters);
-    named.or_else(|| Some((suits()?, "it suits a model of this size")))
+    set.or(named).or_else(|| Some((suits()?, "it suits a model of this size")))
 }
 
 /// The draft model that the settings name, and how it is loaded beside `model`. What it takes is no longer in `room`. One that
