@@ -105,9 +105,12 @@ impl Door {
                 return Some(prompt);
             }
             Input::Draft(_) if shared.cancel.is_some() || shared.queued > 0 => {}
-            rest @ (Input::Draft(_) | Input::Undo(_) | Input::Redo(_) | Input::Context | Input::LeaveOut(_)) => {
-                return Some(rest);
-            }
+            rest @ (Input::Draft(_)
+            | Input::Undo(_)
+            | Input::Redo(_)
+            | Input::Context
+            | Input::LeaveOut(_)
+            | Input::Note(_)) => return Some(rest),
         }
         None
     }
@@ -153,6 +156,10 @@ pub(super) async fn drive(
                     door.publish(session.window());
                 }
                 Err(text) => door.publish(Event::Notice { text }),
+            },
+            Input::Note(text) => match session.note(&text) {
+                Ok(applied) => session.publish_change(&door, Change::Note, applied),
+                Err(error) => session.publish(&door, Event::Notice { text: error.to_string() }),
             },
             Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
         }

@@ -94,6 +94,8 @@ pub enum Change {
     Edit,
     /// A command of the `run` tool changed them.
     Command,
+    /// The user noted something for the project.
+    Note,
     Undo,
     Redo,
 }

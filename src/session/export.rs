@@ -139,7 +139,7 @@ impl Reader {
                     (example.label, example.why) = (true, Why::Stands);
                 }
             }),
-            Change::Command => {}
+            Change::Command | Change::Note => {}
         }
     }
 

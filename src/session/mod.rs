@@ -17,6 +17,7 @@ mod locate;
 pub mod log;
 mod mend;
 mod narrow;
+mod note;
 pub mod profile;
 mod project;
 pub mod prompt;
@@ -71,6 +72,8 @@ pub enum Input {
     Context,
     /// Takes the message with this number out of the context. While a turn runs it waits for its end.
     LeaveOut(usize),
+    /// Adds a line to the project's `AGENTS.md`. While a turn runs it waits for its end.
+    Note(String),
 }
 
 /// A client's end of a session that runs on the tokio runtime. Dropping `inputs` ends the session after interrupting it.

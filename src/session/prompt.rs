@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::note;
 use crate::code::{self, Language};
 use crate::engine::Engine;
 use crate::workspace::{RelPath, Workspace, WorkspaceError};
@@ -55,7 +56,7 @@ pub fn text(workspace: &Workspace, name: &str, fill: &[(&str, &str)]) -> String 
 /// is read once.
 pub fn system(workspace: &Workspace, engine: &dyn Engine) -> String {
     let mut prompt = text(workspace, "system", &[]);
-    let own = workspace.resolve("AGENTS.md").and_then(|path| workspace.read(&path));
+    let own = workspace.resolve(note::FILE).and_then(|path| workspace.read(&path));
     if let Ok(file) = own
         && !file.text.trim().is_empty()
     {

@@ -214,6 +214,17 @@ async fn undo_and_redo_wait_for_the_turn_and_are_events() {
 }
 
 #[tokio::test]
+async fn a_note_is_kept_in_the_project_and_told_at_once() {
+    let mut stage = stage(vec![text("Yes.")], |_| {});
+    stage.handle.inputs.send(Input::Note("Use tabs.".into())).unwrap();
+    let event = stage.handle.events.recv().await.unwrap();
+    assert!(matches!(event, Event::Edited { change: Change::Note, .. }), "{event:?}");
+    assert_eq!(fs::read_to_string(stage.folder.path().join("AGENTS.md")).unwrap(), "- Use tabs.\n");
+    stage.ask("Understood?", Decision::Once).await;
+    assert_eq!(stage.last_seen().content, "(The user wants this kept in mind: Use tabs.)\n\nUnderstood?");
+}
+
+#[tokio::test]
 async fn what_the_user_takes_out_of_the_context_is_gone() {
     let script = vec![call("read", json!({ "path": "a.txt" })), text("It says one."), text("Two."), text("Three.")];
     let mut stage = stage(script, |_| {});

@@ -3,7 +3,7 @@
 use crate::permission::Mode;
 
 /// A command as typed, understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Help,
     Undo(usize),
@@ -14,6 +14,7 @@ pub enum Command {
     /// Of the message with this number.
     LeaveOut(usize),
     Mode(Mode),
+    Note(String),
     Quit,
 }
 
@@ -39,6 +40,7 @@ specs! {
     "diff" "" "show the last change again";
     "mode" "ask|edits|yes" "how much is allowed without asking";
     "context" "[drop N]" "what the context holds; take message N out";
+    "remember" "TEXT" "add a line to the project's AGENTS.md, which every session reads";
     "details" "" "unfold or fold reasoning, outputs and long diffs";
     "help" "" "keys and commands";
     "quit" "" "leave; the session can be resumed";
@@ -68,6 +70,10 @@ pub fn parse(line: &str) -> Option<Result<Command, String>> {
             (None, _) => Ok(Command::Context),
             (Some("drop"), Some(Ok(number))) => Ok(Command::LeaveOut(number)),
             _ => Err("/context drop takes the number of a message, such as /context drop 2".into()),
+        },
+        "remember" => match line["/remember".len()..].trim() {
+            "" => Err("/remember takes what to keep in mind, such as /remember run the tests with make check".into()),
+            note => Ok(Command::Note(note.to_owned())),
         },
         "quit" | "exit" => Ok(Command::Quit),
         "mode" => match arg {
@@ -110,6 +116,8 @@ mod tests {
         assert_eq!(parse("undo that"), None);
         assert_eq!(parse("/"), None);
         assert_eq!(parse("/undo 3"), Some(Ok(Command::Undo(3))));
+        assert_eq!(parse("/remember use  tabs "), Some(Ok(Command::Note("use  tabs".into()))));
+        assert!(matches!(parse("/remember"), Some(Err(_))));
         assert!(matches!(parse("/undo 0"), Some(Err(_))));
         assert!(matches!(parse("/nonsense"), Some(Err(_))));
     }

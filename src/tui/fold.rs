@@ -178,6 +178,7 @@ fn edited(app: &mut App, change: Change, files: &[String], diff: String, merged:
     let files = text::visible(&files.join(", "));
     let title = match change {
         Change::Edit | Change::Command => format!("changed {files}"),
+        Change::Note => format!("noted in {files}"),
         Change::Undo => format!("undid the change of {files}"),
         Change::Redo => format!("redid the change of {files}"),
     };

@@ -343,6 +343,7 @@ fn run(app: &mut App, command: Command, effects: &mut Vec<Effect>) {
         Command::Details => toggle_details(app),
         Command::Context => effects.push(Effect::Send(Input::Context)),
         Command::LeaveOut(number) => effects.push(Effect::Send(Input::LeaveOut(number))),
+        Command::Note(text) => effects.push(Effect::Send(Input::Note(text))),
         Command::Quit => effects.push(Effect::Quit),
         Command::Diff => match app.last_change.clone() {
             Some((title, diff)) => {
