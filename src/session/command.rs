@@ -9,6 +9,10 @@ use super::turn::{Act, Turn, TurnError};
 use super::{Outcome, narrow};
 use crate::dialect::ToolSpec;
 use crate::engine::Constraint;
+use crate::workspace::RelPath;
+
+/// How often a new file is drawn before it is given up.
+const DRAWS: usize = 4;
 
 impl Turn<'_> {
     /// Runs what the request names, and does what follows from it.
@@ -36,15 +40,32 @@ impl Turn<'_> {
     /// back, and the model answers.
     async fn write_once(&mut self) -> Result<Act, TurnError> {
         let (mark, before) = (self.mark(), self.record.last_edit());
-        let act = match self.new_files() {
-            new if new.is_empty() => self.demand(&["write", "edit"], None).await?,
-            new => self.demand_of(narrow::to_paths(self.session, "write", &new), None).await?,
+        let act = match self.new_files().first() {
+            Some(new) => self.draw_new(new).await?,
+            None => {
+                let mut left = self.written_files();
+                left.retain(|path| !self.record.files().contains(&path));
+                let specs = narrow::narrow(self.session, &self.record, &["write", "edit"]);
+                self.demand_of(narrow::to_paths(specs, &left), None).await?
+            }
         };
         let new = self.record.last_edit().is_some_and(|files| Some(&files) != before.as_ref());
         if act == Act::Called && before.is_some() && !new && self.take_back(mark) {
             return self.answer().await;
         }
         Ok(act)
+    }
+
+    /// A new file; drawn anew where what is written has no end.
+    async fn draw_new(&mut self, path: &RelPath) -> Result<Act, TurnError> {
+        let mark = self.mark();
+        for _ in 1..DRAWS {
+            match self.write_new(path).await? {
+                Act::Answered | Act::Malformed | Act::Stuck if self.take_back(mark) => {}
+                act => return Ok(act),
+            }
+        }
+        self.write_new(path).await
     }
 
     /// Words, once a file has changed: a call would then be one more than there was to do. Before that the model may think better

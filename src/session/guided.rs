@@ -9,6 +9,7 @@ use super::intent::Intent;
 use super::mend::{self, Tries};
 use super::narrow;
 use super::project;
+use super::record::Record;
 use super::step::{self, Limits};
 use super::turn::{Act, Turn, TurnError};
 use super::{Change, Event, Outcome, prompt};
@@ -88,9 +89,7 @@ impl Turn<'_> {
             return Ok(Some(outcome));
         }
         self.show_servers();
-        // The form of the change goes by the size of the files: what fits comes out better when it is written as a whole.
-        let whole = self.open_tokens() <= self.session.engine.info().context * WHOLE_SHARE / 100;
-        let path = if whole { self.which_file().await? } else { None };
+        let path = if self.fits_whole(self.open_tokens()) { self.which_file().await? } else { None };
         if let Some(path) = &path
             && !self.find_check(path).await?
         {
@@ -133,28 +132,28 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    /// Demands calls until a file has changed: first those files that the request wants written and that are not there.
+    /// Demands calls until what has to change has changed: first the files that the request wants written and that are not there,
+    /// then those that must change with them, else the one that was settled.
     async fn change(&mut self) -> Result<Outcome, TurnError> {
         let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
         if let Some(path) = &path {
             self.begin_to_mend(path).await?;
         }
+        let followers = if self.new_files().is_empty() { Vec::new() } else { self.followers() };
         for _ in 0..self.session.settings.max_steps {
             let mark = self.mark();
             self.flawed = false;
             let new = self.new_files();
-            let act = match (new.first(), &path) {
-                (Some(new), _) => {
-                    let say = prompt::text(&self.session.workspace, "new-file", &[("path", new.as_str())]);
-                    self.say(Message::new(Role::User, say));
-                    self.rewrite(new).await?
-                }
-                (None, Some(path)) => self.rewrite(path).await?,
-                (None, None) => self.demand(&["edit"], Some(self.longest())).await?,
+            let later: Vec<&RelPath> = followers.iter().filter(|path| !self.record.files().contains(path)).collect();
+            let act = match (&new[..], &later[..], &path) {
+                ([new, ..], ..) => self.write_new(new).await?,
+                ([], [follower, ..], _) => self.follow(follower).await?,
+                ([], [], Some(path)) => self.rewrite(path).await?,
+                ([], [], None) => self.demand(&["edit"], Some(self.longest())).await?,
             };
             match act {
                 Act::Called if self.record.changes() > mark.changes && !self.flawed => {
-                    if new.len() < 2 {
+                    if new.len() + later.len() < 2 {
                         return Ok(Outcome::Done);
                     }
                     // The next file may well be the same.
@@ -192,6 +191,33 @@ impl Turn<'_> {
         let names: Vec<&str> = candidates.iter().map(RelPath::as_str).collect();
         let name = step::choose(self.session, question, &names, &self.cancel).await?;
         Ok(candidates.iter().find(|path| path.as_str() == name).cloned())
+    }
+
+    /// Has the model write a new file that the request names.
+    pub(super) async fn write_new(&mut self, path: &RelPath) -> Result<Act, TurnError> {
+        let say = prompt::text(&self.session.workspace, "new-file", &[("path", path.as_str())]);
+        self.say(Message::new(Role::User, say));
+        self.rewrite(path).await
+    }
+
+    /// Has the model change a file that must change with the new ones.
+    async fn follow(&mut self, path: &RelPath) -> Result<Act, TurnError> {
+        let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let whole = self.fits_whole(self.session.engine.count(&text));
+        let name = if whole { "change-follower" } else { "change-part" };
+        let say = prompt::text(&self.session.workspace, name, &[("path", path.as_str())]);
+        self.say(Message::new(Role::User, say));
+        if whole {
+            return self.rewrite(path).await;
+        }
+        let mut only = Record::default();
+        only.saw(path.clone());
+        self.demand_of(narrow::narrow(self.session, &only, &["edit"]), Some(self.longest())).await
+    }
+
+    /// Whether files of this many tokens are written as a whole, which comes out better where it fits.
+    fn fits_whole(&self, tokens: usize) -> bool {
+        tokens <= self.session.engine.info().context * WHOLE_SHARE / 100
     }
 
     /// Has the model write a file anew in a code block, which is what it knows best, and writes it.

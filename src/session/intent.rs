@@ -20,9 +20,21 @@ impl Turn<'_> {
         self.pick_intent("intent").await
     }
 
-    /// The files that the request wants written and that are not there yet.
+    /// The files that the request wants written.
+    pub(super) fn written_files(&self) -> Vec<RelPath> {
+        wording::written_files(&self.session.workspace, &self.asked, command::quoted(&self.asked))
+    }
+
+    /// Those of them that are not there yet.
     pub(super) fn new_files(&self) -> Vec<RelPath> {
-        wording::new_files(&self.session.workspace, &self.asked, command::quoted(&self.asked))
+        let workspace = &self.session.workspace;
+        let is_there = |path: &RelPath| workspace.is_file(path) || workspace.root().join(path.as_str()).exists();
+        self.written_files().into_iter().filter(|path| !is_there(path)).collect()
+    }
+
+    /// The files that must change with those.
+    pub(super) fn followers(&self) -> Vec<RelPath> {
+        wording::followers(&self.session.workspace, &self.asked)
     }
 
     /// What the model picks as the answer to the question with this name.

@@ -51,10 +51,18 @@ fn edits(session: &Session, record: &Record, paths: &[String], spec: &ToolSpec, 
     }
 }
 
-/// The tool `name`, for these paths alone.
-pub(super) fn to_paths(session: &Session, name: &str, paths: &[RelPath]) -> Vec<ToolSpec> {
-    let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
-    session.specs().iter().filter(|spec| spec.name == name).map(|spec| with_path(spec, &paths)).collect()
+/// Of these specs those that can be of one of `paths`, bound to them; all as they are where there are none.
+pub(super) fn to_paths(specs: Vec<ToolSpec>, paths: &[RelPath]) -> Vec<ToolSpec> {
+    if paths.is_empty() {
+        return specs;
+    }
+    let bind = |spec: ToolSpec| {
+        let known = spec.parameters["properties"]["path"]["enum"].as_array();
+        let allowed = |path: &&RelPath| known.is_none_or(|known| known.contains(&json!(path.as_str())));
+        let names: Vec<String> = paths.iter().filter(allowed).map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| with_path(&spec, &names))
+    };
+    specs.into_iter().filter_map(bind).collect()
 }
 
 fn with_path(spec: &ToolSpec, paths: &[String]) -> ToolSpec {

@@ -35,6 +35,7 @@ prompts![
     "located",
     "which-file",
     "change-whole",
+    "change-follower",
     "change-part",
     "new-file",
     "check-before",

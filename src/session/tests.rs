@@ -406,7 +406,7 @@ async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
     let script = vec![
         call("run", json!({ "command": "echo two" })),
         text("change"),
-        write("two\n"),
+        text("two\n```"),
         text("change"),
         write("two\n+1 -1\n"),
         text("It is written."),
@@ -417,11 +417,10 @@ async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
     assert_eq!(fs::read_to_string(stage.folder.path().join("b.txt")).unwrap(), "two\n");
     // Only what the request quotes can be run, and only the file that it names be written.
     let requests = stage.engine.requests();
-    for (request, argument, only) in [(0, "command", "echo two"), (2, "path", "b.txt")] {
-        let Constraint::MustCall(specs) = &requests[request].constraint else { panic!() };
-        assert_eq!(specs.len(), 1);
-        assert_eq!(specs[0].parameters["properties"][argument]["enum"], json!([only]));
-    }
+    let Constraint::MustCall(specs) = &requests[0].constraint else { panic!() };
+    assert_eq!(specs.len(), 1);
+    assert_eq!(specs[0].parameters["properties"]["command"]["enum"], json!(["echo two"]));
+    assert_eq!(requests[2].prefix, "```txt\n");
     assert_eq!(requests.last().unwrap().constraint, Constraint::Free);
 }
 
@@ -436,6 +435,15 @@ async fn a_small_model_writes_the_new_files_that_are_named_and_no_other() {
         assert_eq!(request.prefix, "```txt\n");
         assert!(request.messages.last().unwrap().content.contains(path));
     }
+}
+
+#[tokio::test]
+async fn what_gives_to_a_new_file_is_changed_with_it() {
+    let mut stage = stage(vec![text("one\n```"), text("none\n```")], small);
+    let events = stage.ask("Move the word from a.txt into b.txt.", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "2 files were changed: b.txt, a.txt".into()));
+    let b = fs::read_to_string(stage.folder.path().join("b.txt")).unwrap();
+    assert_eq!((b.as_str(), stage.file().as_str()), ("one\n", "none\n"));
 }
 
 #[tokio::test]

@@ -59,6 +59,14 @@ const LEADS: &[&str] =
 /// What may stand between them.
 const ARTICLES: &[&str] = &["a", "an", "the", "new"];
 
+/// Words that take something out of a file, and what that file stands behind.
+const TAKING: &[&str] = &["cut", "extract", "move", "split"];
+const SOURCES: &[&str] = &["from", "of", "split"];
+/// Words that put something that was made before to use, and what the file in which they do stands behind.
+const USING: &[&str] =
+    &["call", "import", "include", "load", "mention", "read", "reference", "register", "require", "use"];
+const PLACES: &[&str] = &["from", "in", "into", "to"];
+
 /// The kinds of files that ripgrep knows.
 static KINDS: LazyLock<Types> =
     LazyLock::new(|| TypesBuilder::new().add_defaults().select("all").build().unwrap_or_else(|_| Types::empty()));
@@ -82,7 +90,8 @@ pub(super) fn plain(request: &str) -> Option<Intent> {
     let edits = CHANGING.contains(&word)
         || (MAKING.contains(&word) && !(word == "make" && is_target(next)))
         || (MOVING.contains(&word) && !request.split_whitespace().any(is_path))
-        || (word == "write" && !to_write(&request).is_empty());
+        || (word == "write" && !to_write(&request).is_empty())
+        || (TAKING.contains(&word) && !to_follow(&request).is_empty());
     match word {
         "run" | "execute" => Some(Intent::Command),
         _ if (!edits || MAKING.contains(&word)) && is_text(&request) => Some(Intent::Answer),
@@ -98,13 +107,49 @@ pub(super) fn plain(request: &str) -> Option<Intent> {
     }
 }
 
-/// The files that a request wants written and that are not there yet: "write its output to count.txt". `skip` is a command in it,
-/// whose words are its own.
-pub(super) fn new_files(workspace: &Workspace, request: &str, skip: Option<&str>) -> Vec<RelPath> {
+/// The files that a request wants written: "write its output to count.txt". `skip` is a command in it, whose words are its own.
+pub(super) fn written_files(workspace: &Workspace, request: &str, skip: Option<&str>) -> Vec<RelPath> {
     let behind = skip.and_then(|command| request.split_once(command)).map_or(request, |(_, behind)| behind);
-    let is_there = |path: &RelPath| workspace.is_file(path) || workspace.root().join(path.as_str()).exists();
-    let named = to_write(behind).into_iter().filter_map(|name| workspace.resolve(name).ok());
-    named.filter(|path| !is_there(path)).collect()
+    to_write(behind).into_iter().filter_map(|name| workspace.resolve(name).ok()).collect()
+}
+
+/// The files that are there and must change with the new ones that a request wants written: from which something is moved into
+/// them, or in which they are used.
+pub(super) fn followers(workspace: &Workspace, request: &str) -> Vec<RelPath> {
+    let named = to_follow(request).into_iter().filter_map(|name| workspace.resolve(name).ok());
+    named.filter(|path| workspace.is_file(path)).collect()
+}
+
+fn to_follow(request: &str) -> Vec<&str> {
+    let (mut names, mut takes, mut before) = (Vec::new(), false, String::new());
+    // Whether an order stands behind "and", and what it is.
+    let (mut later, mut uses, mut changes) = (false, false, false);
+    for word in request.split_whitespace() {
+        let name = bare(word).trim_start_matches('@');
+        let lower = name.to_lowercase();
+        let place = PLACES.contains(&before.as_str());
+        let follows = (takes && SOURCES.contains(&before.as_str()))
+            || (uses && place)
+            || (changes && (before == "to" || before == "into" || CHANGING.contains(&before.as_str())));
+        if follows && is_file_name(name) && !names.contains(&name) {
+            names.push(name);
+        }
+        takes |= TAKING.contains(&lower.as_str());
+        if later {
+            uses |= USING.contains(&lower.as_str());
+            changes |= CHANGING.contains(&lower.as_str());
+        }
+        if matches!(lower.as_str(), "and" | "then") || word.ends_with(['.', '!', ';']) {
+            (later, uses, changes) = (true, false, false);
+        } else if !COURTESIES.contains(&lower.as_str()) {
+            later = false;
+        }
+        // "the file calc.py", "the new main.py"
+        if !ARTICLES.contains(&lower.as_str()) && lower != "file" {
+            before = lower;
+        }
+    }
+    names
 }
 
 /// The names of files that are to be written.
@@ -116,9 +161,10 @@ fn to_write(request: &str) -> Vec<&str> {
             names.push(name);
         }
         let lower = name.to_lowercase();
-        writes |= WRITING.contains(&lower.as_str());
+        writes |= [WRITING, TAKING].iter().any(|words| words.contains(&lower.as_str()));
         stores |= STORING.contains(&lower.as_str());
-        let goes_on = lead && ARTICLES.contains(&lower.as_str());
+        // "to a.txt, b.txt and the new c.txt"
+        let goes_on = lead && (ARTICLES.contains(&lower.as_str()) || lower == "and" || names.contains(&name));
         lead = goes_on || (LEADS.contains(&lower.as_str()) && (lower != "in" || stores));
     }
     names
@@ -222,6 +268,7 @@ mod tests {
                 "Rename greet to welcome",
                 "Write a poem into poem.txt",
                 "Add a song field to User",
+                "Move div from calc.py into arith.py",
             ],
         );
         check(Some(Intent::Command), &["Run the tests", "Please run pytest", "Run it, but don't change anything."]);
@@ -249,18 +296,18 @@ mod tests {
                 "make -j 4 all",
                 "Delete old.py",
                 "Rename utils.py to helpers.py",
+                "Move utils.py to src/utils.py",
             ],
         );
     }
 
     #[test]
-    fn what_is_to_be_written_is_what_the_request_names_and_is_not_there() {
+    fn what_is_to_be_written_is_what_the_request_names_for_it() {
         let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(folder.path().join("names.txt"), "").unwrap();
         let options = Options { state: state.path().to_owned(), dry_run: false };
         let workspace = Workspace::open(folder.path(), options).unwrap();
         let check = |request, skip, expected: &[&str]| {
-            let found = new_files(&workspace, request, skip);
+            let found = written_files(&workspace, request, skip);
             assert_eq!(found.iter().map(RelPath::as_str).collect::<Vec<_>>(), expected, "{request}");
         };
         check("Write its output to count.txt, I said to count.txt", None, &["count.txt"]);
@@ -268,12 +315,29 @@ mod tests {
         check("Save the names in \".gitignore\".", None, &[".gitignore"]);
         check("Write a new README.md, and a server in a Node.js", None, &["README.md"]);
         check("Create a script called @run.sh", None, &["run.sh"]);
+        check("Split it into a.py, b.py and the new c.py", None, &["a.py", "b.py", "c.py"]);
         check("Save it as ../sorted.txt", None, &[]);
-        check("Write it to names.txt", None, &[]);
         check("Run `echo write to a.txt`, and write it to b.txt", Some("echo write to a.txt"), &["b.txt"]);
         check("Run gen.py, which writes to out.txt, and fix gen.py", None, &[]);
         check("Add a log to calc.div and one into Stack.push(), and write a test", None, &[]);
         check("Write it to http://localhost/index.html as e.g. this", None, &[]);
         check("Mend what fails, as said in 1.2", None, &[]);
+    }
+
+    #[test]
+    fn what_follows_a_new_file_is_what_gave_to_it_or_uses_it() {
+        let check = |request, expected: &[&str]| assert_eq!(to_follow(request), expected, "{request}");
+        check("Create utils.py with a function slug and use it in main.py.", &["main.py"]);
+        check("Create utils.py. Then please import it in the file `main.py`", &["main.py"]);
+        check("Move the function div from calc.py into a new file arith.py", &["calc.py"]);
+        check("Split calc.py into add.py and div.py", &["calc.py"]);
+        check("Create conf.toml, and update main.py to load it", &["main.py"]);
+        check("Create theme.css and add it to index.html", &["index.html"]);
+        check("Write tests for calc.py into test_calc.py", &[]);
+        check("Create test_calc.py and add a test for each function in calc.py", &[]);
+        check("Create README.md that tells how to use the functions in calc.py", &[]);
+        check("Copy div from calc.py to arith.py", &[]);
+        check("Move calc.py to src/calc.py", &[]);
+        check("Translate calc.py and write it to calc.js", &[]);
     }
 }
