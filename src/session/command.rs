@@ -43,10 +43,8 @@ impl Turn<'_> {
         let act = match self.new_files().first() {
             Some(new) => self.draw_new(new).await?,
             None => {
-                let mut left = self.written_files();
-                left.retain(|path| !self.record.files().contains(&path));
                 let specs = narrow::narrow(self.session, &self.record, &["write", "edit"]);
-                self.demand_of(narrow::to_paths(specs, &left), None).await?
+                self.demand_of(narrow::to_paths(specs, &self.left_to_write()), None).await?
             }
         };
         let new = self.record.last_edit().is_some_and(|files| Some(&files) != before.as_ref());
@@ -56,16 +54,27 @@ impl Turn<'_> {
         Ok(act)
     }
 
+    /// The files that the request wants written and that have not changed yet, as far as the model knows what is in them.
+    fn left_to_write(&self) -> Vec<RelPath> {
+        let known = |path: &RelPath| {
+            let is_empty = || self.session.workspace.read(path).is_ok_and(|file| file.text.is_empty());
+            self.record.seen().contains(path) || is_empty()
+        };
+        let mut left = self.written_files();
+        left.retain(|path| known(path) && !self.record.files().contains(&path));
+        left
+    }
+
     /// A new file; drawn anew where what is written has no end.
     async fn draw_new(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let mark = self.mark();
-        for _ in 1..DRAWS {
+        for _ in 0..DRAWS {
             match self.write_new(path).await? {
                 Act::Answered | Act::Malformed | Act::Stuck if self.take_back(mark) => {}
                 act => return Ok(act),
             }
         }
-        self.write_new(path).await
+        Ok(Act::Stuck)
     }
 
     /// Words, once a file has changed: a call would then be one more than there was to do. Before that the model may think better

@@ -157,14 +157,25 @@ pub(super) async fn drive(
                 }
                 Err(text) => door.publish(Event::Notice { text }),
             },
-            Input::Note(text) => match session.note(&text) {
-                Ok(applied) => session.publish_change(&door, Change::Note, applied),
-                Err(error) => session.publish(&door, Event::Notice { text: error.to_string() }),
-            },
+            Input::Note(text) => note(&mut session, &door, &text),
             Input::Answer { .. } | Input::Interrupt | Input::Mode(_) => {}
         }
     }
     tokio::join!(session.engine.close(), session.settings.servers.close());
+}
+
+fn note(session: &mut Session, door: &Door, text: &str) {
+    match session.note(text) {
+        Ok((applied, fits)) => {
+            session.publish_change(door, Change::Note, applied);
+            if !fits {
+                let text = "AGENTS.md has grown longer than the part of the context that is kept for it: its end, with this \
+                            note, is left out; shorten it";
+                session.publish(door, Event::Notice { text: text.into() });
+            }
+        }
+        Err(error) => session.publish(door, Event::Notice { text: error.to_string() }),
+    }
 }
 
 fn report(

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::check::Check;
 use super::examples;
+use super::follow;
 use super::intent::Intent;
 use super::mend::{self, Tries};
 use super::narrow;
@@ -46,6 +47,8 @@ pub(super) struct Mark {
 pub(super) struct Prepared {
     /// The file that is written anew.
     pub path: Option<RelPath>,
+    /// Those that are written instead, one after the other: new ones, and what must change with them.
+    pub files: Vec<RelPath>,
     pub mark: Mark,
     /// What was written so far, in vain.
     pub written: Vec<String>,
@@ -55,7 +58,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     fn at(mark: Mark) -> Self {
-        Self { path: None, mark, written: Vec::new(), tries: Tries::default() }
+        Self { path: None, files: Vec::new(), mark, written: Vec::new(), tries: Tries::default() }
     }
 }
 
@@ -80,8 +83,14 @@ impl Turn<'_> {
         if !self.check_before().await? {
             return Ok(Some(Outcome::Interrupted));
         }
-        if !self.new_files().is_empty() {
-            self.prepared = Some(Prepared::at(self.mark()));
+        let files = self.files().await?;
+        if !files.is_empty() {
+            for path in &files {
+                if self.session.workspace.is_file(path) && !self.find_check(path).await? {
+                    return Ok(Some(Outcome::Interrupted));
+                }
+            }
+            self.prepared = Some(Prepared { files, ..Prepared::at(self.mark()) });
             return Ok(None);
         }
         self.locate().await?;
@@ -102,6 +111,25 @@ impl Turn<'_> {
         self.say(Message::new(Role::User, say));
         self.prepared = Some(Prepared { path, ..Prepared::at(self.mark()) });
         Ok(None)
+    }
+
+    /// The files that the request wants written, with those that must change along; none where it wants no new one and moves
+    /// nothing.
+    async fn files(&mut self) -> Result<Vec<RelPath>, TurnError> {
+        let (takes, new) = (follow::takes(&self.asked), self.new_files());
+        let mut files = if takes { self.written_files() } else { new.clone() };
+        let mut followers = self.followers();
+        if takes && followers.is_empty() && !new.is_empty() {
+            // It does not say from where.
+            self.locate().await?;
+            followers.extend(self.which_file().await?);
+        }
+        if files.is_empty() || (new.is_empty() && followers.is_empty()) {
+            return Ok(Vec::new());
+        }
+        followers.retain(|path| !files.contains(path));
+        files.extend(followers);
+        Ok(files)
     }
 
     /// Where no check is named, takes the project's own tests of the file for one, or the examples in it, if they run. Returns
@@ -132,30 +160,31 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    /// Demands calls until what has to change has changed: first the files that the request wants written and that are not there,
-    /// then those that must change with them, else the one that was settled.
+    /// Demands calls until what was settled has changed: the files one after the other, or the one, or what the model picks.
     async fn change(&mut self) -> Result<Outcome, TurnError> {
-        let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
+        let Some(Prepared { path, files, .. }) = &self.prepared else { return Ok(Outcome::NotDone) };
+        let (path, mut files) = (path.clone(), files.clone());
         if let Some(path) = &path {
             self.begin_to_mend(path).await?;
         }
-        let followers = if self.new_files().is_empty() { Vec::new() } else { self.followers() };
         for _ in 0..self.session.settings.max_steps {
             let mark = self.mark();
             self.flawed = false;
-            let new = self.new_files();
-            let later: Vec<&RelPath> = followers.iter().filter(|path| !self.record.files().contains(path)).collect();
-            let act = match (&new[..], &later[..], &path) {
-                ([new, ..], ..) => self.write_new(new).await?,
-                ([], [follower, ..], _) => self.follow(follower).await?,
-                ([], [], Some(path)) => self.rewrite(path).await?,
-                ([], [], None) => self.demand(&["edit"], Some(self.longest())).await?,
+            let follows = files.first().is_some_and(|path| self.session.workspace.is_file(path));
+            let act = match (files.first(), &path) {
+                (Some(file), _) if follows => self.follow(file).await?,
+                (Some(file), _) => self.write_new(file).await?,
+                (None, Some(path)) => self.rewrite(path).await?,
+                (None, None) => self.demand(&["edit"], Some(self.longest(""))).await?,
             };
+            let changed = self.record.changes() > mark.changes;
             match act {
-                Act::Called if self.record.changes() > mark.changes && !self.flawed => {
-                    if new.len() + later.len() < 2 {
+                // The model may find that a file need not change with the others.
+                Act::Called if !self.flawed && (changed || follows) => {
+                    if files.len() < 2 {
                         return Ok(Outcome::Done);
                     }
+                    files.remove(0);
                     // The next file may well be the same.
                     if let Some(prepared) = &mut self.prepared {
                         prepared.written.clear();
@@ -212,7 +241,7 @@ impl Turn<'_> {
         }
         let mut only = Record::default();
         only.saw(path.clone());
-        self.demand_of(narrow::narrow(self.session, &only, &["edit"]), Some(self.longest())).await
+        self.demand_of(narrow::narrow(self.session, &only, &["edit"]), Some(self.longest(&text))).await
     }
 
     /// Whether files of this many tokens are written as a whole, which comes out better where it fits.
@@ -223,18 +252,22 @@ impl Turn<'_> {
     /// Has the model write a file anew in a code block, which is what it knows best, and writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let old = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let fence = prompt::fence(&old);
+        // What was put out may come into it.
+        let fence = prompt::fence(&format!("{old}\n{}", self.output()));
+        let language = prompt::language(path.as_str());
         let limits = Limits {
-            prefix: format!("{fence}{}\n", prompt::language(path.as_str())),
-            stop: vec![format!("\n{fence}")],
-            max_tokens: Some(self.longest()),
-            copy_from: vec![old],
+            prefix: format!("{fence}{language}\n"),
+            // Markdown has blocks of its own.
+            stop: if language == "markdown" { Vec::new() } else { vec![format!("\n{fence}")] },
+            max_tokens: Some(self.longest(&old)),
+            copy_from: vec![old.clone()],
             // The diff shows it better.
             quiet: true,
         };
         let prefix = limits.prefix.clone();
         let mut step = self.step(Constraint::Free, limits).await?;
-        let content = step.text.split_once(&format!("\n{fence}")).map(|(content, _)| format!("{content}\n"));
+        let content = block(&step.text, &fence).filter(|content| !content.is_empty() || old.is_empty());
+        let content = content.map(str::to_owned);
         if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
             // Drawn once more: the check would say what it said before.
             if prepared.written.contains(content) {
@@ -252,9 +285,16 @@ impl Turn<'_> {
         self.act(step).await
     }
 
-    /// How long a change may get, in tokens.
-    fn longest(&self) -> usize {
-        self.open_tokens() * LENGTH_FACTOR + LENGTH_ROOM
+    /// How long a change may get, in tokens; `old` is what it takes the place of.
+    fn longest(&self, old: &str) -> usize {
+        let count = |text: &str| self.session.engine.count(text);
+        self.open_tokens().max(count(old)).max(count(self.output())) * LENGTH_FACTOR + LENGTH_ROOM
+    }
+
+    /// What the last call of this turn put out.
+    fn output(&self) -> &str {
+        let said = &self.session.transcript[self.request - self.drained..];
+        said.iter().rfind(|message| message.role == Role::Tool).map_or("", |message| &message.content)
     }
 
     /// Demands calls that find the files to change, until the model has one before it that is more than a test. `Some`: the
@@ -335,8 +375,45 @@ impl Turn<'_> {
     }
 }
 
+/// What stands in a code block, of which the first line is left out, up to the fence that ends it: the last line, or the first
+/// fence that ends no block inside.
+fn block<'t>(text: &'t str, fence: &str) -> Option<&'t str> {
+    if let Some(content) =
+        text.trim_end().strip_suffix(fence).filter(|content| content.is_empty() || content.ends_with('\n'))
+    {
+        return Some(content);
+    }
+    let (mut depth, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        match line.trim_end().strip_prefix(fence) {
+            Some("") if depth == 0 => return Some(&text[..at]),
+            Some("") => depth -= 1,
+            Some(_) => depth += 1,
+            None => {}
+        }
+        at += line.len();
+    }
+    None
+}
+
 pub(super) fn write_call(path: &RelPath, content: &str) -> Call {
     let arguments = [("path", path.as_str()), ("content", content)];
     let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
     Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_ends_with_the_fence_that_ends_no_other() {
+        assert_eq!(block("a\n```", "```"), Some("a\n"));
+        assert_eq!(block("a\n```\nThat is all.", "```"), Some("a\n"));
+        assert_eq!(block("a\n```sh\nb\n```\nc\n```\nThat is all.", "```"), Some("a\n```sh\nb\n```\nc\n"));
+        assert_eq!(block("a\n```\nb\n```\nc\n```\n", "```"), Some("a\n```\nb\n```\nc\n"));
+        assert_eq!(block("```", "```"), Some(""));
+        assert_eq!(block("x = '```", "```"), None);
+        assert_eq!(block("a", "```"), None);
+    }
 }

@@ -1,7 +1,10 @@
 //! What a request asks for, as far as the guided workflow tells it apart.
 
+use std::path::Path;
+
 use super::turn::{Turn, TurnError};
-use super::{command, prompt, step, wording};
+use super::{command, follow, prompt, step, wording};
+use crate::code::Language;
 use crate::workspace::RelPath;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +35,12 @@ impl Turn<'_> {
         self.written_files().into_iter().filter(|path| !is_there(path)).collect()
     }
 
-    /// The files that must change with those.
+    /// The files that must change with those that are written.
     pub(super) fn followers(&self) -> Vec<RelPath> {
-        wording::followers(&self.session.workspace, &self.asked)
+        let workspace = &self.session.workspace;
+        let named = follow::followers(&self.asked).into_iter().filter_map(|name| workspace.resolve(name).ok());
+        // What is no program can hardly be rewritten word by word.
+        named.filter(|path| workspace.is_file(path) && Language::of(Path::new(path.as_str())).is_some()).collect()
     }
 
     /// What the model picks as the answer to the question with this name.

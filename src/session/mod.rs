@@ -10,6 +10,7 @@ pub mod event;
 mod examples;
 pub mod export;
 mod failure;
+mod follow;
 mod guided;
 mod intent;
 mod lines;

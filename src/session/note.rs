@@ -1,24 +1,26 @@
 //! What the user wants kept in mind in this project: a line of its `AGENTS.md`, which other agents read too.
 
-use super::Session;
+use super::{Session, prompt};
 use crate::workspace::{Applied, Edit, WorkspaceError};
 
 /// The file whose text stands in the system prompt: <https://agents.md>.
 pub(super) const FILE: &str = "AGENTS.md";
 
 impl Session {
-    /// Adds a note for this session and all later ones.
+    /// Adds a note for all later sessions; this one is told with the next request. Returns what changed, and whether later ones
+    /// will read as far as the note.
     ///
     /// # Errors
     /// The file cannot be read as text, or not be written.
-    pub(super) fn note(&mut self, note: &str) -> Result<Applied, WorkspaceError> {
+    pub(super) fn note(&mut self, note: &str) -> Result<(Applied, bool), WorkspaceError> {
         let path = self.workspace.resolve(FILE)?;
         let old = if self.workspace.is_file(&path) { self.workspace.read(&path)?.text } else { String::new() };
         let content = with_note(&old, note);
+        let fits = prompt::instructions(&*self.engine, &content).len() == content.trim().len();
         let applied = self.workspace.apply(self.workspace.plan(&Edit::Write { path, content })?, "remember")?;
         // The system prompt stays what it is until the next start, so that it need not be read again.
         self.news.push(format!("(The user wants this kept in mind: {})", one_line(note)));
-        Ok(applied)
+        Ok((applied, fits))
     }
 }
 

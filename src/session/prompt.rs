@@ -61,11 +61,15 @@ pub fn system(workspace: &Workspace, engine: &dyn Engine) -> String {
     if let Ok(file) = own
         && !file.text.trim().is_empty()
     {
-        let budget = engine.info().context * INSTRUCTIONS_SHARE / 100;
         prompt.push_str("\n\n# Instructions of this project (AGENTS.md)\n\n");
-        prompt.push_str(clip(engine, file.text.trim(), budget));
+        prompt.push_str(instructions(engine, &file.text));
     }
     prompt
+}
+
+/// What of the text of `AGENTS.md` there is room for.
+pub(super) fn instructions<'t>(engine: &dyn Engine, text: &'t str) -> &'t str {
+    clip(engine, text.trim(), engine.info().context * INSTRUCTIONS_SHARE / 100)
 }
 
 /// A request with the files that it names.

@@ -222,6 +222,10 @@ async fn a_note_is_kept_in_the_project_and_told_at_once() {
     assert_eq!(fs::read_to_string(stage.folder.path().join("AGENTS.md")).unwrap(), "- Use tabs.\n");
     stage.ask("Understood?", Decision::Once).await;
     assert_eq!(stage.last_seen().content, "(The user wants this kept in mind: Use tabs.)\n\nUnderstood?");
+    stage.handle.inputs.send(Input::Note("Long. ".repeat(2000))).unwrap();
+    stage.handle.events.recv().await;
+    let event = stage.handle.events.recv().await.unwrap();
+    assert!(matches!(&event, Event::Notice { text } if text.contains("shorten it")), "{event:?}");
 }
 
 #[tokio::test]
@@ -438,12 +442,54 @@ async fn a_small_model_writes_the_new_files_that_are_named_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_gives_to_a_new_file_is_changed_with_it() {
-    let mut stage = stage(vec![text("one\n```"), text("none\n```")], small);
-    let events = stage.ask("Move the word from a.txt into b.txt.", Decision::Once).await;
-    assert_eq!(end(&events), (Outcome::Done, "2 files were changed: b.txt, a.txt".into()));
-    let b = fs::read_to_string(stage.folder.path().join("b.txt")).unwrap();
-    assert_eq!((b.as_str(), stage.file().as_str()), ("one\n", "none\n"));
+async fn what_gives_to_a_file_is_changed_with_it() {
+    // The other file may be there already or not, and need not change.
+    for (there, gives) in [(false, "x = 2\n"), (true, "x = 2\n"), (false, "x = 1\n")] {
+        let mut stage = stage(vec![text("y = 1\n```"), text(&format!("{gives}```"))], small);
+        let path = |name: &str| stage.folder.path().join(name);
+        let (from, to) = (path("from.py"), path("to.py"));
+        fs::write(&from, "x = 1\n").unwrap();
+        if there {
+            fs::write(&to, "z = 1\n").unwrap();
+        }
+        let events = stage.ask("Move y from from.py into to.py.", Decision::Once).await;
+        let report =
+            if gives == "x = 1\n" { "1 file was changed: to.py" } else { "2 files were changed: to.py, from.py" };
+        assert_eq!(end(&events), (Outcome::Done, report.into()));
+        assert_eq!(
+            (fs::read_to_string(from).unwrap().as_str(), fs::read_to_string(to).unwrap().as_str()),
+            (gives, "y = 1\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_may_be_empty_or_hold_fences() {
+    for (answer, content) in [("```", ""), ("a\n```sh\nb\n```\nc\n```", "a\n```sh\nb\n```\nc\n")] {
+        let mut stage = stage(vec![text(answer)], small);
+        let name = if content.is_empty() { "__init__.py" } else { "b.md" };
+        let events = stage.ask(&format!("Create {name}"), Decision::Once).await;
+        assert_eq!(end(&events).0, Outcome::Done);
+        assert_eq!(fs::read_to_string(stage.folder.path().join(name)).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_gave_goes_into_the_file_that_is_named() {
+    let run = || call("run", json!({ "command": "echo two" }));
+    // Without an end it is drawn anew, and given up at last.
+    let mut stage = stage([vec![run(), text("change")], vec![text("no end"); 4]].concat(), small);
+    let events = stage.ask("Run `echo two`, then write what it printed to b.txt.", Decision::Once).await;
+    assert_eq!((end(&events).0, stage.engine.requests().len()), (Outcome::NotDone, 6));
+    assert!(!stage.folder.path().join("b.txt").exists());
+    // One that is there is bound by its name.
+    let write = call("write", json!({ "path": "a.txt", "content": "two\n" }));
+    let mut stage = self::stage(vec![run(), text("change"), write, text("answer"), text("Done.")], small);
+    stage.ask("Run `echo two`, then write what it printed to a.txt.", Decision::Once).await;
+    let Constraint::MustCall(specs) = &stage.engine.requests()[2].constraint else { panic!() };
+    assert!(!specs.is_empty());
+    assert!(specs.iter().all(|spec| spec.parameters["properties"]["path"]["enum"] == json!(["a.txt"])), "{specs:?}");
+    assert_eq!(stage.file(), "two\n");
 }
 
 #[tokio::test]

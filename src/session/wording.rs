@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use ignore::types::{Types, TypesBuilder};
 
+use super::follow::{self, TAKING};
 use super::intent::Intent;
 use crate::workspace::{RelPath, Workspace};
 
@@ -26,19 +27,19 @@ const ASKING_PHRASES: &[&str] = &[
 ];
 /// First words that order an edit.
 #[rustfmt::skip]
-const CHANGING: &[&str] = &[
+pub(super) const CHANGING: &[&str] = &[
     "add", "allow", "append", "change", "define", "disable", "document", "enable", "ensure", "extend", "extract", "finish", "fix",
     "handle", "implement", "improve", "inline", "insert", "introduce", "modify", "optimize", "optimise", "port", "prevent", "put",
     "refactor", "replace", "rewrite", "set", "simplify", "split", "support", "swap", "turn", "update", "wrap",
 ];
 /// Those that may mean a whole file, which no edit removes or renames.
-const MOVING: &[&str] = &["drop", "remove", "rename"];
+pub(super) const MOVING: &[&str] = &["drop", "remove", "rename"];
 /// Those that may mean a new file, or a text to read.
 const MAKING: &[&str] = &["create", "make"];
 /// What follows "make" where it is the program.
 const TARGETS: &[&str] = &["all", "build", "check", "clean", "install", "test"];
 /// What may stand in front of the word that tells.
-const COURTESIES: &[&str] =
+pub(super) const COURTESIES: &[&str] =
     &["please", "can", "could", "would", "will", "you", "we", "let's", "now", "also", "just", "then"];
 const GREETINGS: &[&str] = &["hello", "hi", "thanks"];
 /// Says that files stay as they are, where the sentence ends with it.
@@ -50,22 +51,14 @@ const TEXTS: &[&str] = &["essay", "poem", "story", "joke", "haiku", "song"];
 const REACH: usize = 6;
 
 /// Words that order something to be written, and those of them that say "in" of its file.
-const WRITING: &[&str] =
+pub(super) const WRITING: &[&str] =
     &["add", "append", "copy", "create", "export", "generate", "make", "put", "save", "store", "write"];
 const STORING: &[&str] = &["put", "save", "store"];
 /// What the name of a file to be written stands behind.
 const LEADS: &[&str] =
     &["to", "into", "as", "called", "named", "file", "module", "script", "create", "write", "add", "in"];
 /// What may stand between them.
-const ARTICLES: &[&str] = &["a", "an", "the", "new"];
-
-/// Words that take something out of a file, and what that file stands behind.
-const TAKING: &[&str] = &["cut", "extract", "move", "split"];
-const SOURCES: &[&str] = &["from", "of", "split"];
-/// Words that put something that was made before to use, and what the file in which they do stands behind.
-const USING: &[&str] =
-    &["call", "import", "include", "load", "mention", "read", "reference", "register", "require", "use"];
-const PLACES: &[&str] = &["from", "in", "into", "to"];
+pub(super) const ARTICLES: &[&str] = &["a", "an", "the", "new"];
 
 /// The kinds of files that ripgrep knows.
 static KINDS: LazyLock<Types> =
@@ -91,7 +84,7 @@ pub(super) fn plain(request: &str) -> Option<Intent> {
         || (MAKING.contains(&word) && !(word == "make" && is_target(next)))
         || (MOVING.contains(&word) && !request.split_whitespace().any(is_path))
         || (word == "write" && !to_write(&request).is_empty())
-        || (TAKING.contains(&word) && !to_follow(&request).is_empty());
+        || (TAKING.contains(&word) && !follow::followers(&request).is_empty());
     match word {
         "run" | "execute" => Some(Intent::Command),
         _ if (!edits || MAKING.contains(&word)) && is_text(&request) => Some(Intent::Answer),
@@ -113,45 +106,6 @@ pub(super) fn written_files(workspace: &Workspace, request: &str, skip: Option<&
     to_write(behind).into_iter().filter_map(|name| workspace.resolve(name).ok()).collect()
 }
 
-/// The files that are there and must change with the new ones that a request wants written: from which something is moved into
-/// them, or in which they are used.
-pub(super) fn followers(workspace: &Workspace, request: &str) -> Vec<RelPath> {
-    let named = to_follow(request).into_iter().filter_map(|name| workspace.resolve(name).ok());
-    named.filter(|path| workspace.is_file(path)).collect()
-}
-
-fn to_follow(request: &str) -> Vec<&str> {
-    let (mut names, mut takes, mut before) = (Vec::new(), false, String::new());
-    // Whether an order stands behind "and", and what it is.
-    let (mut later, mut uses, mut changes) = (false, false, false);
-    for word in request.split_whitespace() {
-        let name = bare(word).trim_start_matches('@');
-        let lower = name.to_lowercase();
-        let place = PLACES.contains(&before.as_str());
-        let follows = (takes && SOURCES.contains(&before.as_str()))
-            || (uses && place)
-            || (changes && (before == "to" || before == "into" || CHANGING.contains(&before.as_str())));
-        if follows && is_file_name(name) && !names.contains(&name) {
-            names.push(name);
-        }
-        takes |= TAKING.contains(&lower.as_str());
-        if later {
-            uses |= USING.contains(&lower.as_str());
-            changes |= CHANGING.contains(&lower.as_str());
-        }
-        if matches!(lower.as_str(), "and" | "then") || word.ends_with(['.', '!', ';']) {
-            (later, uses, changes) = (true, false, false);
-        } else if !COURTESIES.contains(&lower.as_str()) {
-            later = false;
-        }
-        // "the file calc.py", "the new main.py"
-        if !ARTICLES.contains(&lower.as_str()) && lower != "file" {
-            before = lower;
-        }
-    }
-    names
-}
-
 /// The names of files that are to be written.
 fn to_write(request: &str) -> Vec<&str> {
     let (mut names, mut writes, mut stores, mut lead) = (Vec::new(), false, false, false);
@@ -166,18 +120,19 @@ fn to_write(request: &str) -> Vec<&str> {
         // "to a.txt, b.txt and the new c.txt"
         let goes_on = lead && (ARTICLES.contains(&lower.as_str()) || lower == "and" || names.contains(&name));
         lead = goes_on || (LEADS.contains(&lower.as_str()) && (lower != "in" || stores));
+        lead &= !word.ends_with(['.', '!', ';']);
     }
     names
 }
 
 /// A word without the marks around it; a dot in front belongs to it.
-fn bare(word: &str) -> &str {
+pub(super) fn bare(word: &str) -> &str {
     const MARKS: [char; 11] = ['.', '`', '"', '\'', '(', ')', ',', ';', ':', '!', '?'];
     word.trim_start_matches(&MARKS[1..]).trim_end_matches(MARKS)
 }
 
 /// Whether a name is that of a kind of file that is known, or begins with a dot.
-fn is_file_name(name: &str) -> bool {
+pub(super) fn is_file_name(name: &str) -> bool {
     let Some((stem, _)) = name.rsplit_once('.') else { return false };
     let is_known = || KINDS.matched(name, false).is_whitelist();
     // What has a capital and ends so is a library: Node.js.
@@ -199,7 +154,8 @@ fn orders_also(request: &str, question: bool) -> bool {
     let mut fresh = false;
     for word in request.split_whitespace() {
         let own = bare(word);
-        let orders = [CHANGING, MOVING, &["save", "write", "run"]].iter().any(|words| words.contains(&own));
+        let orders =
+            [CHANGING, MOVING, TAKING, &["create", "save", "write", "run"]].iter().any(|words| words.contains(&own));
         if fresh && orders {
             return true;
         }
@@ -316,28 +272,12 @@ mod tests {
         check("Write a new README.md, and a server in a Node.js", None, &["README.md"]);
         check("Create a script called @run.sh", None, &["run.sh"]);
         check("Split it into a.py, b.py and the new c.py", None, &["a.py", "b.py", "c.py"]);
+        check("Write its output to out.txt. config.json must stay as it is.", None, &["out.txt"]);
         check("Save it as ../sorted.txt", None, &[]);
         check("Run `echo write to a.txt`, and write it to b.txt", Some("echo write to a.txt"), &["b.txt"]);
         check("Run gen.py, which writes to out.txt, and fix gen.py", None, &[]);
         check("Add a log to calc.div and one into Stack.push(), and write a test", None, &[]);
         check("Write it to http://localhost/index.html as e.g. this", None, &[]);
         check("Mend what fails, as said in 1.2", None, &[]);
-    }
-
-    #[test]
-    fn what_follows_a_new_file_is_what_gave_to_it_or_uses_it() {
-        let check = |request, expected: &[&str]| assert_eq!(to_follow(request), expected, "{request}");
-        check("Create utils.py with a function slug and use it in main.py.", &["main.py"]);
-        check("Create utils.py. Then please import it in the file `main.py`", &["main.py"]);
-        check("Move the function div from calc.py into a new file arith.py", &["calc.py"]);
-        check("Split calc.py into add.py and div.py", &["calc.py"]);
-        check("Create conf.toml, and update main.py to load it", &["main.py"]);
-        check("Create theme.css and add it to index.html", &["index.html"]);
-        check("Write tests for calc.py into test_calc.py", &[]);
-        check("Create test_calc.py and add a test for each function in calc.py", &[]);
-        check("Create README.md that tells how to use the functions in calc.py", &[]);
-        check("Copy div from calc.py to arith.py", &[]);
-        check("Move calc.py to src/calc.py", &[]);
-        check("Translate calc.py and write it to calc.js", &[]);
     }
 }
