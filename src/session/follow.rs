@@ -23,6 +23,14 @@ struct Clause<'r> {
     words: Vec<&'r str>,
 }
 
+impl<'r> Clause<'r> {
+    /// What it is about, without what for: "main.py" of "update main.py to use the helper in helpers.py".
+    fn without_purpose(&self) -> &[&'r str] {
+        let purpose = |word: &&str| PURPOSES.contains(&word.to_lowercase().as_str());
+        self.words.split(purpose).next().unwrap_or_default()
+    }
+}
+
 /// Whether a request orders something to be taken out of a file.
 pub(super) fn takes(request: &str) -> bool {
     clauses(request).iter().any(|clause| TAKING.contains(&clause.verb.as_str()))
@@ -35,12 +43,10 @@ pub(super) fn followers(request: &str) -> Vec<&str> {
     for (number, clause) in clauses.iter().enumerate() {
         let earlier = &clauses[..number];
         let found = match clause.verb.as_str() {
-            "split" => listed(&clause.words, &["", "from", "of"], &[]),
-            verb if TAKING.contains(&verb) => listed(&clause.words, &["from", "of"], &[]),
-            verb if USING.contains(&verb) && speaks_of(clause, earlier) => {
-                listed(&clause.words, &["in", "into", "to"], &[])
-            }
-            verb if ADAPTING.contains(&verb) && number > 0 => listed(&clause.words, &["", "in"], PURPOSES),
+            "split" => listed(&clause.words, &["", "from", "of"]),
+            verb if TAKING.contains(&verb) => listed(&clause.words, &["from", "of"]),
+            verb if USING.contains(&verb) && speaks_of(clause, earlier) => listed(&clause.words, &["in", "into", "to"]),
+            verb if ADAPTING.contains(&verb) && number > 0 => listed(clause.without_purpose(), &["", "in"]),
             _ => Vec::new(),
         };
         names.extend(found);
@@ -85,15 +91,11 @@ fn speaks_of(clause: &Clause, earlier: &[Clause]) -> bool {
     !earlier.is_empty() && (PRONOUNS.contains(&object) || named())
 }
 
-/// The files that stand behind one of `leads` ("" is the verb itself), and those that are listed with them; none behind one of
-/// `until`.
-fn listed<'r>(words: &[&'r str], leads: &[&str], until: &[&str]) -> Vec<&'r str> {
+/// The files that stand behind one of `leads` ("" is the verb itself), and those that are listed with them.
+fn listed<'r>(words: &[&'r str], leads: &[&str]) -> Vec<&'r str> {
     let (mut names, mut before, mut open) = (Vec::new(), String::new(), false);
     for &word in words {
         let lower = word.to_lowercase();
-        if until.contains(&lower.as_str()) {
-            break;
-        }
         let is_name = is_file_name(word);
         open = (open || leads.contains(&before.as_str())) && (is_name || lower == "and");
         if open && is_name {
