@@ -1,0 +1,191 @@
+//! The guided workflow, with a scripted model that is small enough to be led.
+
+use super::*;
+
+fn small(session: &mut Session) {
+    session.profile = Profile::of(&crate::engine::ModelInfo::default());
+}
+
+#[tokio::test]
+async fn a_small_model_is_led_to_write_the_file_before_it_anew() {
+    let mut stage = stage(vec![text("change"), text("two\n```")], small);
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt".into()));
+    assert_eq!(stage.file(), "two\n");
+    let requests = stage.engine.requests();
+    assert!(matches!(&requests[0].constraint, Constraint::OneOf(_)));
+    let question = &requests[0].messages.last().unwrap().content;
+    assert!(question.contains("a.txt is wrong\n\n") && question.ends_with("change, command or answer."), "{question}");
+    assert_eq!((requests[1].prefix.as_str(), &requests[1].stop[..]), ("```txt\n", &["\n```".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
+    // What was written before is not checked again.
+    let script = vec![text("change"), text("bad\n```"), text("bad\n```"), text("good\n```")];
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.check = Some("echo the reason; grep good a.txt".into());
+    };
+    let mut stage = stage(script, change);
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+    assert_eq!(stage.file(), "good\n");
+    let undone = events.iter().filter(|e| matches!(e, Event::Edited { change: Change::Undo, .. })).count();
+    let checked = events.iter().filter(|e| matches!(e, Event::Checked { .. })).count();
+    assert_eq!((undone, checked), (1, 3));
+    let last = stage.engine.requests().pop().unwrap();
+    assert!(last.sampling.temperature > 0.0);
+    assert!(last.messages.iter().all(|m| !m.content.contains("bad")), "the failed try is not shown again");
+    assert!(last.messages.iter().any(|m| m.content.contains("the reason")), "what the check gave is");
+}
+
+#[tokio::test]
+async fn after_two_failed_tries_single_lines_are_drawn() {
+    // Two tries of the whole file, then five draws of its only line, mostly as it stands there.
+    let tries = ["a", "b"].map(|content| text(&format!("{content}\n```")));
+    let lines = ["one", "good", "one", "bad", "one"].map(text);
+    let script = [text("change")].into_iter().chain(tries).chain(lines).collect();
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.check = Some("cat a.txt; grep good a.txt".into());
+        s.settings.check_attempts = 11;
+    };
+    let mut stage = stage(script, change);
+    let events = stage.ask("a.txt is wrong", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+    assert_eq!(stage.file(), "good\n");
+    let drawn = stage.engine.requests().split_off(3);
+    assert!(drawn.iter().all(|request| request.infill.is_some() && request.stop == ["\n"]));
+    assert_eq!(drawn.iter().map(|request| request.slot).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    // The tries are gone: what is undone is the whole change.
+    stage.handle.inputs.send(Input::Undo(1)).unwrap();
+    while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
+    assert_eq!(stage.file(), "one\n");
+}
+
+#[tokio::test]
+async fn a_small_model_is_shown_the_file_that_a_request_is_about() {
+    let mut stage = stage(vec![text("change"), text("colour = blue\n```")], small);
+    fs::write(stage.folder.path().join("a.txt"), "colour = red\n").unwrap();
+    stage.ask("the colour should be blue", Decision::Once).await;
+    assert_eq!(stage.file(), "colour = blue\n");
+    let shown = &stage.engine.requests()[1].messages;
+    assert!(shown.iter().any(|m| m.content.starts_with("a.txt\n```txt\ncolour = red\n```")), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_small_model_looks_for_itself_where_nothing_is_found() {
+    let read = call("read", json!({ "path": "a.txt" }));
+    let mut stage = stage(vec![text("change"), read, text("two\n```")], small);
+    stage.ask("translate it", Decision::Once).await;
+    assert_eq!(stage.file(), "two\n");
+    let Constraint::MustCall(specs) = &stage.engine.requests()[1].constraint else { panic!("a look is demanded") };
+    let read = specs.iter().find(|spec| spec.name == "read").unwrap();
+    assert_eq!(read.parameters["properties"]["path"]["enum"], json!(["a.txt"]));
+}
+
+#[tokio::test]
+async fn a_small_model_runs_what_is_named_and_writes_what_came_of_it_once() {
+    let write = |text: &str| call("write", json!({ "path": "b.txt", "content": text }));
+    let script = vec![
+        call("run", json!({ "command": "echo two" })),
+        text("change"),
+        text("two\n```"),
+        text("change"),
+        write("two\n+1 -1\n"),
+        text("It is written."),
+    ];
+    let mut stage = stage(script, small);
+    let events = stage.ask("Run `echo two`, then write what it printed to b.txt.", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::Done);
+    assert_eq!(fs::read_to_string(stage.folder.path().join("b.txt")).unwrap(), "two\n");
+    // Only what the request quotes can be run, and only the file that it names be written.
+    let requests = stage.engine.requests();
+    let Constraint::MustCall(specs) = &requests[0].constraint else { panic!() };
+    assert_eq!(specs.len(), 1);
+    assert_eq!(specs[0].parameters["properties"]["command"]["enum"], json!(["echo two"]));
+    assert_eq!(requests[2].prefix, "```txt\n");
+    assert_eq!(requests.last().unwrap().constraint, Constraint::Free);
+}
+
+#[tokio::test]
+async fn a_small_model_writes_the_new_files_that_are_named_and_no_other() {
+    let mut stage = stage(vec![text("two\n```"), text("two\n```")], small);
+    let events = stage.ask("Write \"two\" into b.txt and into c.txt, as it is in a.txt.", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "2 files were changed: b.txt, c.txt".into()));
+    let read = |name: &str| fs::read_to_string(stage.folder.path().join(name)).unwrap();
+    assert_eq!((read("a.txt"), read("b.txt"), read("c.txt")), ("one\n".into(), "two\n".into(), "two\n".into()));
+    for (request, path) in stage.engine.requests().iter().zip(["b.txt", "c.txt"]) {
+        assert_eq!(request.prefix, "```txt\n");
+        assert!(request.messages.last().unwrap().content.contains(path));
+    }
+}
+
+#[tokio::test]
+async fn what_gives_to_a_file_is_changed_with_it() {
+    // The other file may be there already or not, and need not change.
+    for (there, gives) in [(false, "x = 2\n"), (true, "x = 2\n"), (false, "x = 1\n")] {
+        let mut stage = stage(vec![text("y = 1\n```"), text(&format!("{gives}```"))], small);
+        let path = |name: &str| stage.folder.path().join(name);
+        let (from, to) = (path("from.py"), path("to.py"));
+        fs::write(&from, "x = 1\n").unwrap();
+        if there {
+            fs::write(&to, "z = 1\n").unwrap();
+        }
+        let events = stage.ask("Move y from from.py into to.py.", Decision::Once).await;
+        let report =
+            if gives == "x = 1\n" { "1 file was changed: to.py" } else { "2 files were changed: to.py, from.py" };
+        assert_eq!(end(&events), (Outcome::Done, report.into()));
+        assert_eq!(
+            (fs::read_to_string(from).unwrap().as_str(), fs::read_to_string(to).unwrap().as_str()),
+            (gives, "y = 1\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_may_be_empty_or_hold_fences() {
+    for (answer, content) in [("```", ""), ("a\n```sh\nb\n```\nc\n```", "a\n```sh\nb\n```\nc\n")] {
+        let mut stage = stage(vec![text(answer)], small);
+        let name = if content.is_empty() { "__init__.py" } else { "b.md" };
+        let events = stage.ask(&format!("Create {name}"), Decision::Once).await;
+        assert_eq!(end(&events).0, Outcome::Done);
+        assert_eq!(fs::read_to_string(stage.folder.path().join(name)).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_gave_goes_into_the_file_that_is_named() {
+    let run = || call("run", json!({ "command": "echo two" }));
+    // Without an end it is drawn anew, and given up at last.
+    let mut stage = stage([vec![run(), text("change")], vec![text("no end"); 4]].concat(), small);
+    let events = stage.ask("Run `echo two`, then write what it printed to b.txt.", Decision::Once).await;
+    assert_eq!((end(&events).0, stage.engine.requests().len()), (Outcome::NotDone, 6));
+    assert!(!stage.folder.path().join("b.txt").exists());
+    // One that is there is bound by its name.
+    let write = call("write", json!({ "path": "a.txt", "content": "two\n" }));
+    let mut stage = self::stage(vec![run(), text("change"), write, text("answer"), text("Done.")], small);
+    stage.ask("Run `echo two`, then write what it printed to a.txt.", Decision::Once).await;
+    let Constraint::MustCall(specs) = &stage.engine.requests()[2].constraint else { panic!() };
+    assert!(!specs.is_empty());
+    assert!(specs.iter().all(|spec| spec.parameters["properties"]["path"]["enum"] == json!(["a.txt"])), "{specs:?}");
+    assert_eq!(stage.file(), "two\n");
+}
+
+#[tokio::test]
+async fn where_no_try_passes_the_examples_the_first_one_stays() {
+    let example = |body: &str| format!("def f():\n    \"\"\"\n    >>> f()\n    1\n    \"\"\"\n    return {body}\n");
+    // The second try is the first one over again, until the steps are used up.
+    let tries = std::iter::repeat_n(text(&format!("{}```", example("2"))), 10);
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.max_steps = 3;
+    };
+    let mut stage = stage(std::iter::once(text("change")).chain(tries).collect(), change);
+    let path = stage.folder.path().join("f.py");
+    fs::write(&path, example("None")).unwrap();
+    let events = stage.ask("let f.py return one", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::NotDone);
+    assert_eq!(fs::read_to_string(path).unwrap(), example("2"));
+}
