@@ -93,3 +93,33 @@ impl Definition {
         if self.scope.is_empty() { self.name.clone() } else { format!("{}.{}", self.scope, self.name) }
     }
 }
+
+/// A definition as it lies in the index, for whoever looks at many and wants few of them.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Glimpse<'b> {
+    pub name: &'b str,
+    pub kind: Kind,
+    scope: &'b str,
+    signature: &'b str,
+    doc: &'b str,
+    line: u32,
+    start: u32,
+    end: u32,
+    parent: Option<u32>,
+}
+
+impl Glimpse<'_> {
+    /// Whether it is the one with this name and scope, as [`Definition::qualified`] gives them.
+    pub fn is_called(&self, qualified: &str) -> bool {
+        let scope = qualified.strip_suffix(self.name).unwrap_or(".");
+        if self.scope.is_empty() { scope.is_empty() } else { scope.strip_suffix('.') == Some(self.scope) }
+    }
+}
+
+impl From<Glimpse<'_>> for Definition {
+    fn from(glimpse: Glimpse<'_>) -> Self {
+        let Glimpse { name, kind, scope, signature, doc, line, start, end, parent } = glimpse;
+        let [name, scope, signature, doc] = [name, scope, signature, doc].map(str::to_owned);
+        Self { name, kind, scope, signature, doc, line, start, end, parent }
+    }
+}

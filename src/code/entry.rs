@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::definition::Definition;
+use super::definition::{Definition, Glimpse};
 use super::extract::{FIELDS, Facts};
 use super::source::{Class, Stamp};
 use super::words::Term;
@@ -82,6 +82,11 @@ impl Entry {
     /// The definitions of the outline alone, which come first in it.
     pub fn definitions(&self) -> Vec<Definition> {
         postcard::take_from_bytes(self.packed_outline()).map(|(definitions, _)| definitions).unwrap_or_default()
+    }
+
+    /// The same without copying them.
+    pub fn glimpses(&self) -> Vec<Glimpse<'_>> {
+        postcard::take_from_bytes(self.packed_outline()).map(|(glimpses, _)| glimpses).unwrap_or_default()
     }
 
     /// How often a term stands in each field.

@@ -248,6 +248,11 @@ impl Item<'_> {
         if self.kind == Some(Kind::Section) {
             return (None, shorten(&self.name.split_whitespace().collect::<Vec<_>>().join(" ")));
         }
+        if let Some(to) = self.name.strip_prefix("operator ") {
+            // A conversion: what follows the type is no part of its name.
+            let to = to.split('(').next().unwrap_or_default();
+            return (self.parent.map(str::to_owned), shorten(&format!("operator {}", to.trim())));
+        }
         let name = without_arguments(self.name.trim_matches(['"', '\'', '`']));
         match name.rsplit_once("::") {
             Some((scope, name)) if !scope.is_empty() => (Some(scope.to_owned()), shorten(name)),

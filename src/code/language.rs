@@ -250,12 +250,18 @@ impl Language {
         let cpp = |line: &str| {
             let begins = |word: &str| line.strip_prefix(word).is_some_and(|rest| rest.starts_with([' ', '<', ':']));
             ["class", "namespace", "template", "public", "private", "using"].into_iter().any(begins)
+                || (line.contains("std::") && !line.starts_with(['/', '*']))
         };
         if header && text.lines().any(|line| cpp(line.trim_start())) {
             Self::of(Path::new("x.hpp"))
         } else {
             Some(language)
         }
+    }
+
+    /// Whether it has a preprocessor, whose macros may stand anywhere.
+    pub(super) fn has_macros(&self) -> bool {
+        matches!(self.name, "C" | "C++")
     }
 
     /// What a node is.

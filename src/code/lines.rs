@@ -10,7 +10,7 @@ use super::syntax;
 /// is not known, all that are not blank.
 pub fn code_lines(path: &Path, text: &str) -> Vec<usize> {
     let blank = |line: &str| line.trim().is_empty();
-    let tree = Language::of(path).and_then(|language| syntax::parse(language, text));
+    let tree = Language::of_text(path, text).and_then(|language| syntax::parse(language, text));
     let Some(tree) = tree else {
         return text.lines().enumerate().filter(|(_, line)| !blank(line)).map(|(at, _)| at).collect();
     };

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::definition::{Definition, Kind};
+use super::definition::{Definition, Glimpse, Kind};
 use super::index::{Index, Symbol};
 use super::words;
 
@@ -14,7 +14,9 @@ impl Index {
         let inside = |path: &str| folder.is_empty() || path == folder || path.starts_with(&prefix);
         let mut left = budget;
         let mut shown: Vec<(String, String)> = Vec::new();
-        for path in self.central().into_iter().filter(|path| inside(path)) {
+        // A single file has no rival, and ranking looks at all of them.
+        let paths = if self.knows(folder) { vec![folder] } else { self.central() };
+        for path in paths.into_iter().filter(|path| inside(path)) {
             let definitions = self.outline(path).unwrap_or_default();
             if definitions.is_empty() {
                 continue;
@@ -42,9 +44,9 @@ impl Index {
     pub fn symbols(&self, query: &str, limit: usize) -> Vec<Symbol> {
         let sought = Sought::new(query.trim());
         let files = self.files.par_iter().flat_map_iter(|(file, entry)| {
-            entry.definitions().into_iter().filter_map(|definition| {
-                let unlike = sought.unlikeness(&definition)?;
-                Some((unlike, Symbol { file: file.clone(), definition }))
+            entry.glimpses().into_iter().filter_map(|glimpse| {
+                let unlike = sought.unlikeness(&glimpse)?;
+                Some((unlike, Symbol { file: file.clone(), definition: glimpse.into() }))
             })
         });
         let mut found: Vec<(usize, Symbol)> = files.collect();
@@ -132,17 +134,21 @@ impl<'q> Sought<'q> {
     }
 
     /// How far a definition's name is from it; `None` for not alike.
-    fn unlikeness(&self, definition: &Definition) -> Option<usize> {
-        let name = definition.name.as_str();
+    fn unlikeness(&self, definition: &Glimpse<'_>) -> Option<usize> {
+        let name = definition.name;
         let own = name.to_lowercase();
         let section = usize::from(matches!(definition.kind, Kind::Section | Kind::Selector));
         let all_words = || {
+            // Most names are told by a look at their letters.
+            if self.words.is_empty() || !self.words.iter().all(|word| own.contains(word)) {
+                return false;
+            }
             let parts: Vec<String> = words::split(name).map(str::to_lowercase).collect();
-            !self.words.is_empty() && self.words.iter().all(|word| parts.iter().any(|part| part.starts_with(word)))
+            self.words.iter().all(|word| parts.iter().any(|part| part.starts_with(word)))
         };
         let distance = match () {
             () if self.query.is_empty() => return None,
-            () if name == self.query || (self.dotted.ends_with(name) && definition.qualified() == self.dotted) => 0,
+            () if name == self.query || definition.is_called(&self.dotted) => 0,
             () if own == self.lower => 1,
             () if own.starts_with(&self.lower) => 2,
             () if own.contains(&self.lower) => 3,

@@ -14,6 +14,7 @@ mod history;
 mod index;
 mod language;
 pub mod lines;
+mod macros;
 mod map;
 mod pack;
 mod rank;

@@ -25,7 +25,7 @@ use super::history::History;
 use crate::filesystem::is_local;
 
 /// The last byte counts up with every change to what is stored or how it is extracted.
-const MAGIC: &[u8; 8] = b"moruidx\x02";
+const MAGIC: &[u8; 8] = b"moruidx\x03";
 /// Checksum, length of the path, length of the rest.
 const HEAD: usize = 8 + 4 + 4;
 /// Replaced records of so many bytes are not worth writing the others anew.

@@ -10,6 +10,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use super::Language;
 use super::language::Form;
+use super::macros::without_macros;
 
 /// After which parsing is given up; a file that takes longer is not judged. Of a processor, not of the clock: what a text is must
 /// not hang on what else the machine does.
@@ -47,7 +48,7 @@ impl fmt::Display for SyntaxError {
 /// The errors of `after` that `before` did not have, in the order of the text. None where the language is not known.
 pub fn new_errors(path: &Path, before: Option<&str>, after: &str) -> Vec<SyntaxError> {
     let judged = |language: &&Language| matches!(language.form, Form::Program | Form::Data);
-    let Some(language) = Language::of(path).filter(judged) else { return Vec::new() };
+    let Some(language) = Language::of_text(path, after).filter(judged) else { return Vec::new() };
     let found = errors(language, after);
     if found.is_empty() {
         return found;
@@ -116,6 +117,7 @@ pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitt
         if computed().saturating_sub(start) < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut in_time);
+    let text = if language.has_macros() { without_macros(text) } else { text.into() };
     let bytes = text.as_bytes();
     parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
 }
@@ -166,6 +168,7 @@ mod tests {
             ("A.java", "class A { int f() { return 1; } }\n"),
             ("a.c", "#include <a.h>\nint main(void) { return 0; }\n"),
             ("a.cpp", "template <class T> auto f(T x) { return x; }\n"),
+            ("a.h", "class EXPORT_API A : public B {\n    void f() GUARDED_BY(m) { std::move(m); }\n};\n"),
             ("a.py", ""),
         ] {
             assert_eq!(lines(path, None, text), [0; 0], "{path}");

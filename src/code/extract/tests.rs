@@ -107,6 +107,11 @@ fn every_language_knows_its_definitions() {
             ],
         ),
         (
+            "a.h",
+            "class MY_API A : public B {\n  void f() LOCKS_EXCLUDED(m_) { g(); }\n  operator std::string() const { return s; }\n  bool operator==(int) { return true; }\n};\n",
+            &["class A 1", "method A.f 2", "method A.operator std::string 3", "method A.operator== 4"],
+        ),
+        (
             "a.cs",
             "namespace N { class A { public int P { get; } A() {} void F() {} } interface I {} enum E { X } record R(int a); }\n",
             &[
