@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A name that is a macro's by custom, with arguments of one line, perhaps, and more of the same.
-const MACROS: &str = r"((?:(?:[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})(?:\((?:[^()\n]|\([^()\n]*\))*\))?\s+)+)";
+/// A name that is a macro's by custom, with arguments of one line, perhaps, and a few more of the same: were it any number, a long
+/// list of such names would be looked through from each of them.
+const MACROS: &str = r"((?:(?:[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})(?:\((?:[^()\n]|\([^()\n]*\))*\))?\s+){1,4})";
 
 /// Each has the macros as its only group.
 static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {

@@ -1,6 +1,10 @@
 """Runs the examples that stand in a Python file, and in the text of a request, and says which give something else.
 
 Arguments: FILE [TEXT]. Exit status: 0 all hold, 1 some do not, 2 there are none or the file cannot be run.
+
+With --weigh JSON it says how many asserted calls hold in each of several versions of a file that is nowhere written:
+{"path", "function", "tests": the text with the assert lines, "lines": those of the file, "versions": a list of
+[first, last, lines], each with other lines in place of some of the file's}.
 """
 
 import ast
@@ -8,13 +12,21 @@ import builtins
 import doctest
 import importlib.util
 import inspect
+import json
 import math
+import os
 import re
+import resource
 import signal
 import sys
+import time
+import types
 import typing
 
 SECONDS = 3
+# For one asserted call, all those of a version, and all versions; and the memory of a version.
+CALL, VERSION, VERSIONS = 1.0, 4.0, 30.0
+MEMORY = 2 << 30
 ARROW = re.compile(
     r"\s*(?:=+>|-+>|➞|→|⇒|➜|={1,3}|#\s*(?:=+>)?|,?\s*(?:should |must |will )?(?:returns?|gives?|yields?|equals?|be)\b:?)\s*"
 )
@@ -180,7 +192,91 @@ def complaint(expression, wanted, names):
     return None if held else f"{expression} gave {found!r:.200}, and should give {wanted!r}"
 
 
+def asserted(text, function):
+    """The calls of a function in lines like `assert f(2) == 3`, with the source of what each gives."""
+    found = {}
+    for line in text.splitlines():
+        try:
+            [statement] = ast.parse(line.strip()).body
+        except (SyntaxError, ValueError):
+            continue
+        test = statement.test if isinstance(statement, ast.Assert) else None
+        gives = ast.Constant(True)
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.Is)) and len(test.ops) == 1:
+            test, gives = test.left, test.comparators[0]
+        elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test, gives = test.operand, ast.Constant(False)
+        calls = [node.func for node in ast.walk(test) if isinstance(node, ast.Call)] if test else []
+        if any(isinstance(called, ast.Name) and called.id == function for called in calls):
+            found.setdefault(ast.unparse(test), ast.unparse(gives))
+    return list(found.items())
+
+
+def weigh(given):
+    tests = asserted(given["tests"], given["function"])
+    counts, end = [], time.monotonic() + VERSIONS
+    for first, last, lines in given["versions"]:
+        source = "\n".join([*given["lines"][:first], *lines, *given["lines"][last:]])
+        counts.append(holding(given["path"], source, tests) if time.monotonic() < end else 0)
+    print("weighed:", *counts, "of", len(tests))
+
+
+def holding(path, source, tests):
+    """How many asserted calls hold in a version, which may do anything: it is run in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(nothing, stream)
+            # Ends the process, however it is stuck.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, VERSION)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            hold(path, source, tests, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as results:
+        held = len(results.read())
+    os.waitpid(child, 0)
+    return held
+
+
+def hold(path, source, tests, writer):
+    """Writes a byte for each asserted call that holds."""
+
+    def late(*_):
+        raise TimeoutError
+
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, os.path.dirname(path) or ".")
+    module = types.ModuleType("examined")
+    sys.modules["examined"] = module
+    exec(compile(source, path, "exec"), vars(module))
+    signal.signal(signal.SIGVTALRM, late)
+    loops = 0
+    for expression, gives in tests:
+        names = dict(vars(module))
+        signal.setitimer(signal.ITIMER_VIRTUAL, CALL)
+        try:
+            if same(eval(expression, names), eval(gives, names)):
+                os.write(writer, b".")
+        except TimeoutError:
+            loops += 1
+        except Exception:
+            continue
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        if loops > 1:
+            return
+
+
 def main():
+    if sys.argv[1] == "--weigh":
+        return weigh(json.loads(sys.argv[2]))
     path, *request = sys.argv[1:]
     with open(path, encoding="utf-8") as file:
         source = file.read()

@@ -1,6 +1,8 @@
 //! The examples that stand in a file's own documentation, or in the request: where nobody names a check, they tell a good try
 //! from a bad one. They are run as they are, and none are written.
 
+use serde_json::{Value, json};
+
 use super::check::Check;
 use crate::workspace::RelPath;
 
@@ -10,6 +12,8 @@ const RUNNER: &str = include_str!("examples.py");
 const RAN: &str = " examples hold";
 /// Bytes of a request that are looked through.
 const MOST: usize = 20_000;
+/// Bytes of one argument; Linux takes 128 KiB.
+const LONGEST_ARGUMENT: usize = 100_000;
 /// What may stand between a call and what it gives.
 const ARROWS: &[&str] =
     &["=>", "->", "\u{279e}", "\u{2192}", "\u{21d2}", "==", " = ", "return", "give", "yield", "equal", "should"];
@@ -26,6 +30,26 @@ pub(super) fn check(path: &RelPath, text: &str, request: &str) -> Option<Check> 
     let words = ["python3", "-c", RUNNER, path.as_str(), request];
     let command = shlex::try_join(words).ok()?;
     Some(Check { command, name: format!("the examples of {path}") })
+}
+
+/// What says of a Python file how many asserted calls of a function in `tests` hold in each of `versions`, none of which is
+/// written: a line `weighed: 3 5 of 8`. `None` where there is too much for a command.
+pub(super) fn weighing(path: &RelPath, function: &str, tests: &str, text: &str, versions: &[String]) -> Option<String> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let versions: Vec<Value> = versions.iter().map(|version| difference(&lines, version)).collect();
+    let given =
+        json!({"path": path.as_str(), "function": function, "tests": tests, "lines": lines, "versions": versions});
+    let given = given.to_string();
+    (given.len() < LONGEST_ARGUMENT).then(|| shlex::try_join(["python3", "-c", RUNNER, "--weigh", &given]).ok())?
+}
+
+/// The lines of a version that stand in place of some of a text's: the first of these, the one behind the last, the lines.
+fn difference(old: &[&str], version: &str) -> Value {
+    let new: Vec<&str> = version.split('\n').collect();
+    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
+    let first = same(&mut old.iter().zip(&new));
+    let last = same(&mut old[first..].iter().rev().zip(new[first..].iter().rev()));
+    json!([first, old.len() - last, new[first..new.len() - last]])
 }
 
 /// A prompt of Python's, a call with something behind it that looks like what it gives, or what is said to come out.
@@ -81,6 +105,19 @@ mod tests {
         let check = check(&path("m.py"), text, request).unwrap();
         let output = Command::new("sh").arg("-c").arg(check.command).current_dir(folder.path()).output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    }
+
+    #[test]
+    fn versions_are_weighed_by_the_calls_that_hold_in_them() {
+        let text = "def f(x):\n    return x - 1\n";
+        let tests = "assert f(1) == 2\nassert f(2) == 3  # or not\nassert not f(-1)\nassert g(1) == 2\nassert f(";
+        let bodies =
+            ["return x - 1", "return x + 1", "return (", "import os; os._exit(1)", "print(x); return [2, 3, 0][x - 1]"];
+        let versions = bodies.map(|body| text.replace("return x - 1", body));
+        let command = weighing(&path("m.py"), "f", tests, text, &versions).unwrap();
+        let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "weighed: 0 3 0 0 2 of 3\n");
+        assert_eq!(weighing(&path("m.py"), "f", &"x".repeat(LONGEST_ARGUMENT), text, &versions), None);
     }
 
     #[test]

@@ -73,9 +73,20 @@ impl Turn<'_> {
             Intent::Command => self.command().await,
             Intent::Change => match self.prepare().await? {
                 Some(outcome) => Ok(outcome),
-                None => self.change().await,
+                None => self.change_and_weigh().await,
             },
         }
+    }
+
+    /// The change, and where nothing else can tell, whether a version of it is better.
+    async fn change_and_weigh(&mut self) -> Result<Outcome, TurnError> {
+        let Some(suspect) = self.suspect() else { return self.change().await };
+        // Where the likeliest text changes nothing, single lines say more than a freer one.
+        let outcome = match self.change_within(1).await? {
+            Outcome::Interrupted => return Ok(Outcome::Interrupted),
+            outcome => self.weigh(suspect, outcome).await?,
+        };
+        if outcome == Outcome::NotDone { self.change().await } else { Ok(outcome) }
     }
 
     /// Settles what a change begins with: what the check gives now, the files, the form. `Some`: the turn is over.
@@ -162,12 +173,16 @@ impl Turn<'_> {
 
     /// Demands calls until what was settled has changed: the files one after the other, or the one, or what the model picks.
     async fn change(&mut self) -> Result<Outcome, TurnError> {
+        self.change_within(self.session.settings.max_steps).await
+    }
+
+    async fn change_within(&mut self, steps: usize) -> Result<Outcome, TurnError> {
         let Some(Prepared { path, files, .. }) = &self.prepared else { return Ok(Outcome::NotDone) };
         let (path, mut files) = (path.clone(), files.clone());
         if let Some(path) = &path {
             self.begin_to_mend(path).await?;
         }
-        for _ in 0..self.session.settings.max_steps {
+        for _ in 0..steps {
             let mark = self.mark();
             self.flawed = false;
             let follows = files.first().is_some_and(|path| self.session.workspace.is_file(path));

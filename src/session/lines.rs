@@ -21,7 +21,7 @@ use crate::workspace::{Edit, RelPath};
 const FIRST: u32 = 2;
 const EVERY: u32 = 4;
 /// Lines that are drawn at most; of a longer file those around what the failure names.
-const LINES: usize = 40;
+pub(super) const LINES: usize = 40;
 /// Draws of a line: the likeliest, and some freer ones.
 const DRAWS: u32 = 5;
 const TEMPERATURE: f32 = 0.9;
@@ -39,10 +39,10 @@ const ALIKE: f64 = 0.5;
 
 /// A file with one line changed.
 #[derive(Debug, Clone, PartialEq)]
-struct Candidate {
-    content: String,
-    /// How often its line was drawn, and how likely the model found it.
-    votes: usize,
+pub(super) struct Candidate {
+    pub content: String,
+    /// How often its line was drawn, less how often the line came out as it stood, and how likely the model found it.
+    votes: isize,
     logprob: f64,
 }
 
@@ -68,7 +68,7 @@ enum Tried {
 }
 
 /// One line as the model drew it.
-struct Drawn {
+pub(super) struct Drawn {
     line: usize,
     text: String,
     logprob: f64,
@@ -132,7 +132,7 @@ impl Turn<'_> {
     }
 
     /// Draws `wanted` lines of `text`.
-    async fn draw(&self, path: &RelPath, text: &str, wanted: &[usize]) -> Result<Vec<Drawn>, TurnError> {
+    pub(super) async fn draw(&self, path: &RelPath, text: &str, wanted: &[usize]) -> Result<Vec<Drawn>, TurnError> {
         let gaps = Gaps::new(path, text);
         let jobs: Vec<(usize, u32)> =
             wanted.iter().flat_map(|&line| (0..DRAWS).map(move |draw| (line, draw))).collect();
@@ -268,19 +268,20 @@ fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
 }
 
 /// The files that drawn lines give, the likeliest first: in place of a line, in front of it, or without it.
-fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
+pub(super) fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Candidate> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut found: HashMap<String, (usize, f64)> = HashMap::new();
+    let stays = |drawn: &&Drawn| lines.get(drawn.line).is_some_and(|old| drawn.text.trim_end() == old.trim_end());
+    let mut kept: HashMap<usize, isize> = HashMap::new();
+    drawn.iter().filter(stays).for_each(|drawn| *kept.entry(drawn.line).or_default() += 1);
+    let mut found: HashMap<String, (isize, f64)> = HashMap::new();
     let mut add = |content: String, drawn: &Drawn| {
-        let (votes, logprob) = found.entry(content).or_insert((0, drawn.logprob));
+        let against = kept.get(&drawn.line).copied().unwrap_or_default();
+        let (votes, logprob) = found.entry(content).or_insert((-against, drawn.logprob));
         *votes += 1;
         *logprob = logprob.max(drawn.logprob);
     };
     for new in drawn {
-        let Some(&old) = lines.get(new.line) else { continue };
-        if new.text.trim_end() == old.trim_end() {
-            continue;
-        }
+        let Some(&old) = lines.get(new.line).filter(|_| !stays(&new)) else { continue };
         let splice = |with: &[&str], until: usize| {
             let parts = [&lines[..new.line], with, &lines[until..]].concat();
             parts.join("\n") + if text.ends_with('\n') { "\n" } else { "" }
@@ -331,10 +332,11 @@ mod tests {
         assert_eq!(
             contents,
             [
-                "def f(a):\n    b = a\n    return b + 1\n",
                 "def f(a):\n    if not a: return 0\n    b = a\n    return b - 1\n",
                 "def f(a):\n    if not a: return 0\n    return b - 1\n",
                 "def f(a):\n    return b - 1\n",
+                // The same line came out as it stood once.
+                "def f(a):\n    b = a\n    return b + 1\n",
             ]
         );
     }

@@ -11,6 +11,7 @@ mod examples;
 pub mod export;
 mod failure;
 mod follow;
+mod guess;
 mod guided;
 mod intent;
 mod lines;

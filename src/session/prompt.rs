@@ -40,7 +40,8 @@ prompts![
     "new-file",
     "check-before",
     "check-failed",
-    "compacted"
+    "compacted",
+    "guess-tests"
 ];
 
 /// A prompt by name, with `{placeholders}` filled in.

@@ -64,6 +64,18 @@ pub(super) const ARTICLES: &[&str] = &["a", "an", "the", "new"];
 static KINDS: LazyLock<Types> =
     LazyLock::new(|| TypesBuilder::new().add_defaults().select("all").build().unwrap_or_else(|_| Types::empty()));
 
+/// Words that speak of a mistake.
+#[rustfmt::skip]
+const FAULTS: &[&str] = &[
+    "bug", "bugs", "buggy", "fix", "wrong", "wrongly", "incorrect", "incorrectly", "broken", "mistake", "mistakes", "defect",
+    "faulty", "fails", "crashes",
+];
+
+/// Whether a request is about something that does not work as it should.
+pub(super) fn tells_of_fault(request: &str) -> bool {
+    request.split_whitespace().any(|word| FAULTS.contains(&bare(word).to_lowercase().as_str()))
+}
+
 /// What the words and marks of a request tell, where they do.
 pub(super) fn plain(request: &str) -> Option<Intent> {
     let request = request.trim().to_lowercase().replace('\u{2019}', "'");

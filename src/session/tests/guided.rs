@@ -189,3 +189,26 @@ async fn where_no_try_passes_the_examples_the_first_one_stays() {
     assert_eq!(end(&events).0, Outcome::NotDone);
     assert_eq!(fs::read_to_string(path).unwrap(), example("2"));
 }
+
+#[tokio::test]
+async fn where_nothing_can_tell_the_version_is_taken_in_which_made_up_calls_hold() {
+    let file = |body: &str| format!("def f(x):\n    return {body}\n");
+    // The file anew, two lists of tests, five draws of each of the two lines.
+    let tests = ["1) == 2\nassert f(2) == 3\n```", "5) == 6\nassert f(6) == 99\n```"].map(text);
+    let drawn = ["def f(x):", "    return x + 1"].map(|line| vec![text(line); 5]).concat();
+    let script = [text(&format!("{}```", file("x * 2")))].into_iter().chain(tests).chain(drawn).collect();
+    let change = |s: &mut Session| {
+        small(s);
+        s.policy.mode = Mode::Yes;
+        s.settings.check_attempts = 11;
+    };
+    let mut stage = stage(script, change);
+    std::fs::write(stage.folder.path().join("calc.py"), file("x - 1")).unwrap();
+    let events = stage.ask("Fix @calc.py", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()));
+    assert_eq!(std::fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), file("x + 1"));
+    let asked = &stage.engine.requests()[1..3];
+    let told: Vec<bool> = asked.iter().map(|r| r.messages.iter().any(|m| m.content.contains("return x - 1"))).collect();
+    assert_eq!(told, [true, false]);
+    assert!(asked.iter().all(|request| request.prefix == "```python\nassert f("));
+}
