@@ -9,6 +9,7 @@ use tree_sitter::{Node, Query, QueryCursor, QueryMatch, Range, StreamingIterator
 
 use super::definition::{Definition, Kind};
 use super::language::{Form, Leaf};
+use super::macros::macro_uses;
 use super::words::{Term, Words, name_term};
 use super::{Language, syntax};
 
@@ -52,7 +53,12 @@ impl Facts {
     fn add_references(&mut self, references: Vec<(Term, Vec<u32>)>) {
         for (term, lines) in references {
             match self.references.binary_search_by_key(&term, |(term, _)| *term) {
-                Ok(at) => self.references[at].1.extend(lines),
+                Ok(at) => {
+                    let known = &mut self.references[at].1;
+                    known.extend(lines);
+                    known.sort_unstable();
+                    known.dedup();
+                }
                 Err(at) => self.references.insert(at, (term, lines)),
             }
         }
@@ -83,10 +89,25 @@ pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
     let language = Language::of_text(Path::new(path), text);
     let tree = language.and_then(|language| Some((language, syntax::parse(language, text)?)));
     match tree {
-        Some((language, tree)) => read_tree(language, &tree, text, words, &mut facts),
+        Some((language, tree)) => {
+            read_tree(language, &tree, text, words, &mut facts);
+            if language.has_macros() {
+                read_macros(text, words, &mut facts);
+            }
+        }
         None => facts.count(words, Field::Prose, text),
     }
     facts
+}
+
+/// Takes in the names in macros that no tree shows.
+fn read_macros(text: &str, words: &mut Words, facts: &mut Facts) {
+    for (row, found) in macro_uses(text) {
+        for name in super::words::runs(found).filter(|name| !name.starts_with(|c: char| c.is_ascii_digit())) {
+            facts.count(words, Field::Used, name);
+            facts.add_references(vec![(name_term(name), vec![number(row)])]);
+        }
+    }
 }
 
 fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, facts: &mut Facts) {
@@ -248,10 +269,10 @@ impl Item<'_> {
         if self.kind == Some(Kind::Section) {
             return (None, shorten(&self.name.split_whitespace().collect::<Vec<_>>().join(" ")));
         }
-        if let Some(to) = self.name.strip_prefix("operator ") {
-            // A conversion: what follows the type is no part of its name.
-            let to = to.split('(').next().unwrap_or_default();
-            return (self.parent.map(str::to_owned), shorten(&format!("operator {}", to.trim())));
+        // What follows a conversion's type is no part of its name.
+        let conversion = self.name.starts_with("operator ") && self.name_node.kind() == "operator_cast";
+        if let Some((to, _)) = self.name.rsplit_once("()").filter(|_| conversion) {
+            return (self.parent.map(str::to_owned), shorten(to.trim()));
         }
         let name = without_arguments(self.name.trim_matches(['"', '\'', '`']));
         match name.rsplit_once("::") {

@@ -12,21 +12,41 @@ use regex::Regex;
 /// list of such names would be looked through from each of them.
 const MACROS: &str = r"((?:(?:[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})(?:\((?:[^()\n]|\([^()\n]*\))*\))?\s+){1,4})";
 
-/// Each has the macros as its only group.
-static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+/// A place where macros may stand.
+struct Place {
+    /// Has the macros as its only group.
+    form: Regex,
+    /// Whether a place is one, by what stands before the match on its line, by the match and by the macros' place in it.
+    is_one: fn(before: &str, found: &str, macros: Range<usize>) -> bool,
+}
+
+static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
     let before_name = format!(r"\b(?:class|struct|union)\s+{MACROS}\w+\s*(?:final\s*)?[:{{<]");
     let behind_parameters = format!(r"\)\s*(?:(?:const|noexcept|override|final)\s+)*{MACROS}[{{:]");
     // What follows is a type and a name: were it the name alone, this would be the type.
     let words = "static|inline|friend|explicit|virtual|extern|constexpr";
     let before_type = format!(r"(?m)^[ \t]*(?:(?:{words})\s+)*{MACROS}[A-Za-z_][\w:<>,&* \t]*[\s&*]+[\w:~]+\(");
-    let places = [before_name, behind_parameters, before_type];
-    places.iter().filter_map(|form| Regex::new(form).ok()).collect()
+    let places: [(String, fn(&str, &str, Range<usize>) -> bool); 3] = [
+        // Not a parameter or a loop's variable.
+        (before_name, |before, _, _| !before.contains('(')),
+        // Not behind a remark or a directive, nor what itself defines something at the beginning of a line (`TEST(a, b) {`).
+        (behind_parameters, |before, found, macros| {
+            !before.contains("//")
+                && !before.trim_start().starts_with(['#', '*'])
+                && !found[..macros.start].ends_with('\n')
+        }),
+        // Not the type itself.
+        (before_type, |_, found, macros| {
+            !["const", "volatile"].iter().any(|word| found[macros.end..].starts_with(word))
+        }),
+    ];
+    let place = |(form, is_one): (String, _)| Some(Place { form: Regex::new(&form).ok()?, is_one });
+    places.into_iter().filter_map(place).collect()
 });
 
 /// The text with spaces in place of such macros, so that everything else stands where it stood.
 pub(super) fn without_macros(text: &str) -> Cow<'_, str> {
-    let found = PLACES.iter().flat_map(|place| place.captures_iter(text));
-    let macros: Vec<Range<usize>> = found.filter_map(|captures| Some(captures.get(1)?.range())).collect();
+    let macros = macros(text);
     if macros.is_empty() {
         return text.into();
     }
@@ -35,6 +55,34 @@ pub(super) fn without_macros(text: &str) -> Cow<'_, str> {
         bytes[range].iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b' ');
     }
     String::from_utf8(bytes).map_or(text.into(), Cow::Owned)
+}
+
+/// The texts of such macros, each with its row.
+pub(super) fn macro_uses(text: &str) -> Vec<(usize, &str)> {
+    let (mut row, mut counted) = (0, 0);
+    let mut found = macros(text);
+    found.sort_by_key(|range| range.start);
+    let line_of = |range: Range<usize>| {
+        row += text[counted..range.start].matches('\n').count();
+        counted = range.start;
+        (row, &text[range])
+    };
+    found.into_iter().map(line_of).collect()
+}
+
+fn macros(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for Place { form, is_one } in &*PLACES {
+        for captures in form.captures_iter(text) {
+            let (Some(whole), Some(macros)) = (captures.get(0), captures.get(1)) else { continue };
+            let line = text[..whole.start()].rfind('\n').map_or(0, |at| at + 1);
+            let inside = macros.start() - whole.start()..macros.end() - whole.start();
+            if is_one(&text[line..whole.start()], whole.as_str(), inside) {
+                found.push(macros.range());
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -61,5 +109,11 @@ mod tests {
         ] {
             check(text, text);
         }
+    }
+
+    #[test]
+    fn macros_are_found_with_their_rows() {
+        let text = "struct A {\n  void f() GUARDED_BY(mu_) {\n  }\n};\nclass MY_API B {};\n";
+        assert_eq!(macro_uses(text), [(1, "GUARDED_BY(mu_) "), (4, "MY_API ")]);
     }
 }

@@ -66,7 +66,17 @@ pub fn brought_in<K, F>(found: Vec<F>, mut known: Vec<K>, same: impl Fn(&K, &F) 
 
 /// The errors of a text, at most [`MOST`].
 fn errors(language: &Language, text: &str) -> Vec<SyntaxError> {
-    let Some(tree) = parse(language, text) else { return Vec::new() };
+    let of = |tree: Option<Tree>| tree.map(|tree| errors_of(&tree, text)).unwrap_or_default();
+    let found = of(parse(language, text));
+    if found.is_empty() || !language.has_macros() {
+        return found;
+    }
+    // What looked like a macro may have been none.
+    let plain = of(parse_part(language, text, None));
+    if plain.len() < found.len() { plain } else { found }
+}
+
+fn errors_of(tree: &Tree, text: &str) -> Vec<SyntaxError> {
     let mut found = Vec::new();
     let mut cursor = tree.walk();
     while found.len() < MOST {
@@ -102,9 +112,10 @@ fn has_inner_error(node: Node<'_>) -> bool {
     node.children(&mut cursor).any(|child| child.has_error() || child.is_missing())
 }
 
-/// The tree of a text; `None` where parsing it takes too long.
+/// The tree of a text, as if macros that have no place in it were not there; `None` where parsing it takes too long.
 pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
-    parse_part(language, text, None)
+    let text = if language.has_macros() { without_macros(text) } else { text.into() };
+    parse_part(language, &text, None)
 }
 
 /// The tree of a part of a text, at its place there, or of the whole; `None` where parsing it takes too long.
@@ -117,7 +128,6 @@ pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitt
         if computed().saturating_sub(start) < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut in_time);
-    let text = if language.has_macros() { without_macros(text) } else { text.into() };
     let bytes = text.as_bytes();
     parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
 }
@@ -168,6 +178,7 @@ mod tests {
             ("A.java", "class A { int f() { return 1; } }\n"),
             ("a.c", "#include <a.h>\nint main(void) { return 0; }\n"),
             ("a.cpp", "template <class T> auto f(T x) { return x; }\n"),
+            ("b.cpp", "void f() { struct TIME_T ts{0}; }\n"),
             ("a.h", "class EXPORT_API A : public B {\n    void f() GUARDED_BY(m) { std::move(m); }\n};\n"),
             ("a.py", ""),
         ] {

@@ -207,6 +207,17 @@ async fn a_service_answers_and_ends_with_its_lease() {
     wait_until(|| !runs(&pid)).await;
 }
 
+#[tokio::test]
+async fn what_nobody_knows_writes_nowhere() {
+    let fixture = fixture();
+    let command = "echo x > new; echo x > ../scratch/new; echo x > /dev/null && echo ran";
+    let done = run_command(spec(command, &fixture.work, &fixture.sandbox.sealed())).await.unwrap();
+    assert!(done.output.contains("ran"), "{}", done.output);
+    for place in ["new", "../scratch/new"] {
+        assert_eq!(fixture.work.join(place).exists(), !ability().files.enforced, "{place}");
+    }
+}
+
 async fn wait_until(mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {
         if holds() {

@@ -17,6 +17,7 @@ import math
 import os
 import re
 import resource
+import select
 import signal
 import sys
 import time
@@ -198,17 +199,17 @@ def asserted(text, function):
     for line in text.splitlines():
         try:
             [statement] = ast.parse(line.strip()).body
-        except (SyntaxError, ValueError):
+            test = statement.test if isinstance(statement, ast.Assert) else None
+            gives = ast.Constant(True)
+            if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.Is)) and len(test.ops) == 1:
+                test, gives = test.left, test.comparators[0]
+            elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+                test, gives = test.operand, ast.Constant(False)
+            calls = [node.func for node in ast.walk(test) if isinstance(node, ast.Call)] if test else []
+            if any(isinstance(called, ast.Name) and called.id == function for called in calls):
+                found.setdefault(ast.unparse(test), ast.unparse(gives))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        test = statement.test if isinstance(statement, ast.Assert) else None
-        gives = ast.Constant(True)
-        if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.Is)) and len(test.ops) == 1:
-            test, gives = test.left, test.comparators[0]
-        elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            test, gives = test.operand, ast.Constant(False)
-        calls = [node.func for node in ast.walk(test) if isinstance(node, ast.Call)] if test else []
-        if any(isinstance(called, ast.Name) and called.id == function for called in calls):
-            found.setdefault(ast.unparse(test), ast.unparse(gives))
     return list(found.items())
 
 
@@ -217,45 +218,61 @@ def weigh(given):
     counts, end = [], time.monotonic() + VERSIONS
     for first, last, lines in given["versions"]:
         source = "\n".join([*given["lines"][:first], *lines, *given["lines"][last:]])
-        counts.append(holding(given["path"], source, tests) if time.monotonic() < end else 0)
+        counts.append(holding(given["path"], source, tests) if time.monotonic() < end else -1)
     print("weighed:", *counts, "of", len(tests))
 
 
 def holding(path, source, tests):
-    """How many asserted calls hold in a version, which may do anything: it is run in a process of its own."""
+    """How many asserted calls hold in a version, or -1 where it cannot be run. It may do anything, in a process of its own."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
+            os.setpgid(0, 0)
             os.close(reader)
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(nothing, stream)
-            # Ends the process, however it is stuck.
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, VERSION)
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             hold(path, source, tests, writer)
         finally:
             os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as results:
-        held = len(results.read())
+    results, end = b"", time.monotonic() + VERSION
+    # What it started may hold the other end open for longer.
+    while select.select([reader], [], [], max(0, end - time.monotonic()))[0]:
+        piece = os.read(reader, 4096)
+        if not piece:
+            break
+        results += piece
+    os.close(reader)
+    for end_it in (os.killpg, os.kill):
+        try:
+            end_it(child, signal.SIGKILL)
+        except OSError:
+            continue
     os.waitpid(child, 0)
-    return held
+    return len(results) - 1
 
 
 def hold(path, source, tests, writer):
-    """Writes a byte for each asserted call that holds."""
+    """Writes a byte once the version is loaded, and another for each asserted call that holds."""
 
     def late(*_):
         raise TimeoutError
 
+    try:
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
+    except (ValueError, OSError):
+        # The memory of all of a command is bounded elsewhere, if at all.
+        pass
     sys.dont_write_bytecode = True
     sys.path.insert(0, os.path.dirname(path) or ".")
     module = types.ModuleType("examined")
+    module.__file__ = path
     sys.modules["examined"] = module
     exec(compile(source, path, "exec"), vars(module))
+    os.write(writer, b"+")
     signal.signal(signal.SIGVTALRM, late)
     loops = 0
     for expression, gives in tests:

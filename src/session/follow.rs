@@ -36,6 +36,11 @@ pub(super) fn takes(request: &str) -> bool {
     clauses(request).iter().any(|clause| TAKING.contains(&clause.verb.as_str()))
 }
 
+/// Whether a request orders something else than `verb`.
+pub(super) fn orders_more_than(request: &str, verb: &str) -> bool {
+    clauses(request).iter().any(|clause| clause.verb != verb && is_verb(&clause.verb))
+}
+
 /// The names of the files that must change along with those that a request wants written.
 pub(super) fn followers(request: &str) -> Vec<&str> {
     let clauses = clauses(request);

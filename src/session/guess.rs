@@ -4,28 +4,34 @@
 //! written and prove nothing. (Choosing by generated tests: CodeT, arXiv 2207.10397.)
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::check::{self, Check};
 use super::examples;
-use super::guided::Mark;
 use super::lines::{LINES, candidates};
 use super::step;
 use super::turn::{Turn, TurnError};
 use super::{Event, Outcome, prompt, wording};
 use crate::code::{Definition, Kind, definitions, lines};
 use crate::dialect::{Message, Role};
-use crate::engine::Request;
+use crate::engine::{EngineError, Request};
 use crate::permission::Mode;
+use crate::sandbox::{self, CommandSpec, run_command};
 use crate::workspace::RelPath;
 
 /// Tokens of the tests.
 const LENGTH: usize = 400;
 /// Fewer tell nothing.
 const FEWEST: usize = 3;
+/// The part of them that must hold in a version that is taken: one in so many. Where fewer do, they are of another function.
+const SHARE: isize = 4;
 /// Versions with one line drawn anew that are tried.
 const VERSIONS: usize = 12;
+/// All versions are tried within this; the runner's own limits are shorter.
+const LIMIT: Duration = Duration::from_secs(40);
+/// Bytes of what the runner says.
+const SAID: usize = 1000;
 
 /// A function with a mistake that nothing but the request speaks of.
 #[derive(Debug)]
@@ -34,15 +40,15 @@ pub(super) struct Suspect {
     /// The file before any change.
     before: String,
     function: Definition,
-    /// Where the transcript ends with the request and the files.
+    /// Where the transcript ends with the request and the files, counted from the session's start.
     asked: usize,
 }
 
-/// How many of the model's own tests hold in each of several versions.
+/// How many of the model's own tests hold in each of several versions; less than none in one that cannot be run.
 #[derive(Debug, PartialEq, Eq)]
 struct Weighed {
-    held: Vec<usize>,
-    of: usize,
+    held: Vec<isize>,
+    of: isize,
 }
 
 impl Turn<'_> {
@@ -50,8 +56,8 @@ impl Turn<'_> {
     pub(super) fn suspect(&mut self) -> Option<Suspect> {
         let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone())?;
         let able = self.session.engine.info().infill && self.session.settings.check_attempts > 1;
-        let runs = self.check.is_none() && self.allows_checks() && self.session.policy.mode != Mode::Ask;
-        if !able || !runs || !path.as_str().ends_with(".py") || !wording::tells_of_fault(&self.asked) {
+        let wanted = path.as_str().ends_with(".py") && wording::is_about_a_fault(&self.asked);
+        if self.check.is_some() || !able || !wanted || !self.may_weigh() {
             return None;
         }
         let before = self.session.workspace.read(&path).ok()?.text;
@@ -60,66 +66,91 @@ impl Turn<'_> {
         Some(Suspect { path, before, function, asked: self.session.transcript.len() + self.drained - 1 })
     }
 
+    /// Whether versions may be run now: what a function does with made-up arguments is not known before.
+    fn may_weigh(&mut self) -> bool {
+        let sealed = self.session.settings.sandbox.is_on() && sandbox::ability().files.enforced;
+        sealed && self.allows_checks() && self.session.policy.mode != Mode::Ask && !self.is_over_budget()
+    }
+
     /// Takes the version in which most of the tests hold that the model makes up, where more do than in what stands there.
     pub(super) async fn weigh(&mut self, suspect: Suspect, outcome: Outcome) -> Result<Outcome, TurnError> {
-        let Some(mark) = self.prepared.as_ref().map(|prepared| prepared.mark) else { return Ok(outcome) };
         let Suspect { path, before, .. } = &suspect;
         let now = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        self.publish(Event::Notice {
-            text: format!("no check is known: trying versions of {path} with calls made up by the model"),
-        });
-        let tests = self.guess_tests(&suspect).await?;
-        let mut versions = vec![before.clone(), now.clone()];
-        let Some(first) = self.hold(&suspect, &tests, &versions).await? else {
-            return Ok(self.unless_cancelled(outcome));
+        let found = match self.better_version(&suspect, &now).await {
+            // The change is made, with this or without.
+            Err(error) => {
+                tracing::warn!(%error, "no versions are weighed");
+                None
+            }
+            Ok(found) => found,
         };
-        // What was written is better and cannot get any better; or nothing could.
-        if first.of < FEWEST || first.held.iter().max() == Some(&first.of) {
+        if self.cancel.is_cancelled() {
+            return Ok(Outcome::Interrupted);
+        }
+        let Some(mark) = self.prepared.as_ref().map(|prepared| prepared.mark) else { return Ok(outcome) };
+        // The user may have written something meanwhile.
+        let (Some(version), true) = (found, self.holds(path, &now)) else { return Ok(outcome) };
+        if !self.may_weigh() || !self.take_back(mark) {
             return Ok(outcome);
+        }
+        if !self.holds(path, before) {
+            return Ok(Outcome::NotDone);
+        }
+        self.put_back(path, &version).await?;
+        if self.holds(path, &version) {
+            return Ok(Outcome::Done);
+        }
+        if now != *before {
+            self.put_back(path, &now).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// A version with one line drawn anew that is better than the file before the change and `now`.
+    async fn better_version(&mut self, suspect: &Suspect, now: &str) -> Result<Option<String>, TurnError> {
+        let Suspect { path, before, .. } = suspect;
+        let text =
+            format!("there is no check that can be run: trying versions of {path} with calls made up by the model");
+        self.publish(Event::Notice { text });
+        let tests = self.guess_tests(suspect).await?;
+        tracing::debug!(tests, "made up");
+        let mut versions = vec![before.clone(), now.to_owned()];
+        let Some(first) = self.hold(suspect, &tests, &versions).await else { return Ok(None) };
+        // What was written is better and cannot get any better; or nothing can.
+        if first.of < FEWEST.cast_signed() || first.held[0] < 0 || first.held.contains(&first.of) || !self.may_weigh() {
+            return Ok(None);
         }
         let drawn = self.draw(path, before, &suspect.lines()).await?;
         let others = candidates(path, before, &drawn).into_iter().map(|candidate| candidate.content);
-        versions.extend(others.filter(|content| *content != now).take(VERSIONS));
-        let Some(weighed) = self.hold(&suspect, &tests, &versions).await? else {
-            return Ok(self.unless_cancelled(outcome));
-        };
+        versions.extend(others.filter(|content| content != now).take(VERSIONS));
+        if !self.may_weigh() {
+            return Ok(None);
+        }
+        let Some(weighed) = self.hold(suspect, &tests, &versions).await else { return Ok(None) };
         tracing::debug!(?weighed, "versions");
-        match weighed.best() {
-            Some(best) => {
-                let text = format!("{} of {} such calls hold with one line drawn anew", weighed.held[best], weighed.of);
-                self.publish(Event::Notice { text });
-                self.take(mark, path, &versions[best]).await
-            }
-            None => Ok(outcome),
-        }
+        let Some(best) = weighed.best() else { return Ok(None) };
+        let [held, of, written] = [weighed.held[best], weighed.of, weighed.held[1].max(0)];
+        let text =
+            format!("{held} of {of} such calls hold with a single line changed, {written} with what was written");
+        self.publish(Event::Notice { text });
+        Ok(Some(versions.swap_remove(best)))
     }
 
-    fn unless_cancelled(&self, outcome: Outcome) -> Outcome {
-        if self.cancel.is_cancelled() { Outcome::Interrupted } else { outcome }
-    }
-
-    /// Puts a version in the place of what was written.
-    async fn take(&mut self, mark: Mark, path: &RelPath, content: &str) -> Result<Outcome, TurnError> {
-        if !self.take_back(mark) {
-            return Ok(Outcome::NotDone);
-        }
-        self.put_back(path, content).await?;
-        Ok(if self.holds(path, content) { Outcome::Done } else { Outcome::NotDone })
-    }
-
-    /// The tests that the model makes up: from the file as it is, and from what is said of the function alone.
-    async fn guess_tests(&self, suspect: &Suspect) -> Result<String, TurnError> {
+    /// The tests that the model makes up: from the file as it was, and from what is said of the function alone.
+    async fn guess_tests(&self, suspect: &Suspect) -> Result<String, EngineError> {
         let name = suspect.function.name.as_str();
         let ask = prompt::text(&self.session.workspace, "guess-tests", &[("function", name)]);
-        let with = |text: &str| Message::new(Role::User, format!("{text}\n\n{ask}"));
-        let seen = &self.session.transcript[..suspect.asked - self.drained];
-        let Some((last, earlier)) = seen.split_last() else { return Ok(String::new()) };
-        let system: Vec<Message> =
-            seen.first().filter(|message| message.role == Role::System).cloned().into_iter().collect();
-        let told = prompt::fenced(suspect.path.as_str(), suspect.path.as_str(), &suspect.told());
-        let sources = [[earlier, &[with(&last.content)]].concat(), [&system[..], &[with(told.trim_end())]].concat()];
+        let mut seen = self.session.transcript[..suspect.asked.saturating_sub(self.drained)].to_vec();
+        let is_system = |message: &&Message| message.role == Role::System;
+        let mut told: Vec<Message> = seen.first().filter(is_system).cloned().into_iter().collect();
+        let text = prompt::fenced(suspect.path.as_str(), suspect.path.as_str(), &suspect.told());
+        told.push(Message::new(Role::User, format!("{}\n\n{ask}", text.trim_end())));
+        match seen.last_mut() {
+            Some(last) if last.role == Role::User => last.content.push_str(&format!("\n\n{ask}")),
+            _ => seen.push(Message::new(Role::User, ask)),
+        }
         let begin = format!("assert {name}(");
-        let asked = sources.into_iter().zip(1..).map(|(messages, slot)| {
+        let asked = [seen, told].into_iter().zip(1..).map(|(messages, slot)| {
             let request = Request {
                 messages,
                 tools: self.session.specs(),
@@ -136,56 +167,65 @@ impl Turn<'_> {
     }
 
     /// How many of the tests hold in each version. `None`: they could not be run, or the turn was interrupted.
-    async fn hold(&self, suspect: &Suspect, tests: &str, versions: &[String]) -> Result<Option<Weighed>, TurnError> {
-        let name = &suspect.function.name;
-        let Some(command) = examples::weighing(&suspect.path, name, tests, &suspect.before, versions) else {
-            return Ok(None);
+    async fn hold(&self, suspect: &Suspect, tests: &str, versions: &[String]) -> Option<Weighed> {
+        let Suspect { path, function, before, .. } = suspect;
+        let command = examples::weighing(path, &function.name, tests, before, versions)?;
+        let spec = CommandSpec {
+            command: &command,
+            dir: self.session.workspace.root(),
+            timeout: LIMIT.min(self.session.settings.command_timeout),
+            sandbox: &self.session.settings.sandbox.sealed(),
+            cancel: self.cancel.clone(),
+            output_limit: SAID,
         };
-        let check = Check { name: format!("tests of {name} that the model made up"), command };
-        let checked = check::ask(self.session, &check, self.check_limit(), &self.cancel).await;
-        let Some(checked) = checked.filter(|_| !self.cancel.is_cancelled()) else { return Ok(None) };
-        if checked.applied.is_some() {
-            // A version may do anything; nobody asked for it.
-            self.session.workspace.undo(1)?;
-        }
-        Ok(Weighed::read(&checked.output).filter(|weighed| weighed.held.len() == versions.len()))
+        let ended = run_command(spec).await.ok().filter(|_| !self.cancel.is_cancelled())?;
+        Weighed::read(&ended.output).filter(|weighed| weighed.held.len() == versions.len())
     }
 }
 
 impl Suspect {
-    /// The function's lines of code; of a long one the first.
+    /// The function's lines of code that may be drawn; of a long one the first.
     fn lines(&self) -> Vec<usize> {
+        self.code().into_iter().take(LINES).collect()
+    }
+
+    /// The function's lines of code.
+    fn code(&self) -> Vec<usize> {
         let Definition { start, end, .. } = self.function;
         let inside = |line: &usize| (start as usize..=end as usize).contains(&(line + 1));
-        lines::code_lines(Path::new(self.path.as_str()), &self.before).into_iter().filter(inside).take(LINES).collect()
+        lines::code_lines(Path::new(self.path.as_str()), &self.before).into_iter().filter(inside).collect()
     }
 
     /// The file without what the function does: its head, and all that is said of it.
     fn told(&self) -> String {
-        let body = self.lines();
-        let ends_head =
-            |line: &&usize| self.before.lines().nth(**line).is_some_and(|text| text.trim_end().ends_with(':'));
-        let head = body.iter().find(ends_head).copied().unwrap_or_default();
-        let told = self.before.lines().enumerate().filter(|(line, _)| *line <= head || !body.contains(line));
+        let (code, line) = (self.code(), self.function.line as usize - 1);
+        let mut depth = 0_isize;
+        let ends_head = |(_, text): &(usize, &str)| {
+            let count = |bracket| text.matches(bracket).count().cast_signed();
+            depth += count('(') - count(')');
+            depth <= 0
+        };
+        let head = self.before.lines().enumerate().skip(line).find(ends_head).map_or(line, |(at, _)| at);
+        let told = self.before.lines().enumerate().filter(|(line, _)| *line <= head || !code.contains(line));
         told.map(|(_, text)| format!("{text}\n")).collect()
     }
 }
 
-/// The function that a request means: one that it names, that the file is named after, or the file's only one.
+/// The function that a request means: one that it names, that the file is named after, or the file's only one. None where it
+/// stands on a single line, of which no version can be told from its head.
 fn function(path: &RelPath, text: &str, request: &str) -> Option<Definition> {
-    let mut functions = definitions(path.as_str(), text);
-    functions.retain(|definition| definition.kind == Kind::Function && definition.scope.is_empty());
+    let all = definitions(path.as_str(), text);
+    let is_function = |definition: &&Definition| definition.kind == Kind::Function && definition.scope.is_empty();
+    let functions: Vec<&Definition> = all.iter().filter(is_function).collect();
     let stem = path.file_name().split('.').next().unwrap_or_default();
-    let is_named = |definition: &Definition| {
-        request.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == definition.name && word != stem)
-    };
-    let named = functions.iter().position(is_named);
-    let found = named.or_else(|| functions.iter().position(|definition| definition.name == stem));
-    match (found, functions.len()) {
-        (Some(found), _) => Some(functions.swap_remove(found)),
-        (None, 1) => functions.pop(),
-        (None, _) => None,
-    }
+    // "add" and "test" are words as well.
+    let names = |name: &str| request.contains(&format!("`{name}")) || request.contains(&format!("{name}("));
+    let named = functions.iter().find(|definition| names(&definition.name));
+    let found = named.or_else(|| functions.iter().find(|definition| definition.name == stem));
+    let is_only = !all.iter().any(|definition| definition.kind == Kind::Method);
+    let found = found.or(functions.first().filter(|_| functions.len() == 1 && is_only))?;
+    let plain = found.end > found.line && !found.signature.starts_with("async");
+    plain.then(|| (*found).clone())
 }
 
 impl Weighed {
@@ -193,7 +233,7 @@ impl Weighed {
     fn read(output: &str) -> Option<Self> {
         let line = output.lines().rev().find_map(|line| line.strip_prefix("weighed: "))?;
         let (held, of) = line.rsplit_once(" of ")?;
-        let held: Result<Vec<usize>, _> = held.split(' ').map(str::parse).collect();
+        let held: Result<Vec<isize>, _> = held.split(' ').map(str::parse).collect();
         Some(Self { held: held.ok()?, of: of.trim().parse().ok()? })
     }
 
@@ -203,7 +243,8 @@ impl Weighed {
         let [before, now, others @ ..] = &self.held[..] else { return None };
         let most = *others.iter().max()?;
         let at = others.iter().position(|held| *held == most)?;
-        (most > *before && most > *now).then_some(at + 2)
+        let tells = most > *before && most > *now && most * SHARE >= self.of;
+        tells.then_some(at + 2)
     }
 }
 
@@ -223,6 +264,8 @@ mod tests {
         assert_eq!(best("weighed: 3 6 5 6 of 8"), None);
         assert_eq!(best("weighed: 6 5 6 of 8"), None);
         assert_eq!(best("weighed: 3 5 of 8"), None);
+        assert_eq!(best("weighed: 0 -1 2 -1 of 8"), Some(2));
+        assert_eq!(best("weighed: 0 0 1 0 of 8"), None);
         assert_eq!(best("Killed"), None);
     }
 
@@ -230,15 +273,20 @@ mod tests {
     fn the_function_is_the_one_that_is_meant() {
         let text = "def calc(a): pass\n\ndef add(a): pass\n\nclass C:\n    def sub(self): pass\n";
         let found = |text: &str, request: &str| function(&path(), text, request).map(|definition| definition.name);
+        let text = &text.replace("a): pass", "a):\n    pass");
         assert_eq!(found(text, "fix `add` in calc.py").as_deref(), Some("add"));
+        assert_eq!(found(text, "fix add(1, 2) in calc.py").as_deref(), Some("add"));
         assert_eq!(found(text, "calc.py has a bug").as_deref(), Some("calc"));
-        assert_eq!(found(&text.replace("calc", "mul"), "calc.py has a bug"), None);
-        assert_eq!(found("def mul(a): pass\n", "calc.py has a bug").as_deref(), Some("mul"));
+        assert_eq!(found(&text.replace("calc", "mul"), "calc.py has a bug, add nothing"), None);
+        assert_eq!(found("def mul(a):\n    pass\n", "calc.py has a bug").as_deref(), Some("mul"));
+        assert_eq!(found("def mul(a): return a\n", "calc.py has a bug"), None);
+        assert_eq!(found("async def mul(a):\n    pass\n", "calc.py has a bug"), None);
+        assert_eq!(found("def mul(a):\n    pass\nclass C:\n    def sub(self): pass\n", "calc.py has a bug"), None);
     }
 
     #[test]
     fn what_is_told_of_a_function_leaves_out_what_it_does() {
-        let before = "import re\n\ndef f(a,\n      b):\n    \"\"\"Adds.\"\"\"\n    # quickly\n    return a - b\n\n\"\"\"\nMore.\n\"\"\"\n";
+        let before = "import re\n\ndef f(a,\n      b=(1, 2)):  # noqa\n    \"\"\"Adds.\"\"\"\n    # quickly\n    return a - b\n\n\"\"\"\nMore.\n\"\"\"\n";
         let function = function(&path(), before, "").unwrap();
         let suspect = Suspect { path: path(), before: before.into(), function, asked: 0 };
         assert_eq!(suspect.lines(), [2, 3, 6]);

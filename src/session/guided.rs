@@ -81,12 +81,16 @@ impl Turn<'_> {
     /// The change, and where nothing else can tell, whether a version of it is better.
     async fn change_and_weigh(&mut self) -> Result<Outcome, TurnError> {
         let Some(suspect) = self.suspect() else { return self.change().await };
+        let changes = self.record.changes();
         // Where the likeliest text changes nothing, single lines say more than a freer one.
-        let outcome = match self.change_within(1).await? {
-            Outcome::Interrupted => return Ok(Outcome::Interrupted),
-            outcome => self.weigh(suspect, outcome).await?,
-        };
-        if outcome == Outcome::NotDone { self.change().await } else { Ok(outcome) }
+        let outcome = self.change_within(1).await?;
+        let is_open = outcome == Outcome::NotDone && self.record.changes() == changes;
+        if outcome != Outcome::Done && !is_open {
+            return Ok(outcome);
+        }
+        let outcome = self.weigh(suspect, outcome).await?;
+        // A refusal is one for good: only who was not asked tries again.
+        if is_open && outcome == Outcome::NotDone && self.allows_checks() { self.change().await } else { Ok(outcome) }
     }
 
     /// Settles what a change begins with: what the check gives now, the files, the form. `Some`: the turn is over.

@@ -70,10 +70,18 @@ const FAULTS: &[&str] = &[
     "bug", "bugs", "buggy", "fix", "wrong", "wrongly", "incorrect", "incorrectly", "broken", "mistake", "mistakes", "defect",
     "faulty", "fails", "crashes",
 ];
+/// What may be mistaken without anything working otherwise.
+#[rustfmt::skip]
+const MERE_TEXT: &[&str] = &[
+    "docstring", "docstrings", "comment", "comments", "typo", "typos", "spelling", "formatting", "lint", "linting", "indentation",
+    "imports", "hints", "annotations",
+];
 
-/// Whether a request is about something that does not work as it should.
-pub(super) fn tells_of_fault(request: &str) -> bool {
-    request.split_whitespace().any(|word| FAULTS.contains(&bare(word).to_lowercase().as_str()))
+/// Whether a request is about something that does not work as it should, and about nothing else.
+pub(super) fn is_about_a_fault(request: &str) -> bool {
+    let has =
+        |words: &[&str]| request.split_whitespace().any(|word| words.contains(&bare(word).to_lowercase().as_str()));
+    has(FAULTS) && !has(MERE_TEXT) && !follow::orders_more_than(request, "fix")
 }
 
 /// What the words and marks of a request tell, where they do.
