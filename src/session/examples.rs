@@ -116,7 +116,7 @@ mod tests {
         let versions = bodies.map(|body| text.replace("return x - 1", body));
         let command = weighing(&path("m.py"), "f", tests, text, &versions).unwrap();
         let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "weighed: 0 3 0 0 2 of 3\n");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "weighed: 0 3 -1 0 2 of 3\n");
         assert_eq!(weighing(&path("m.py"), "f", &"x".repeat(LONGEST_ARGUMENT), text, &versions), None);
     }
 

@@ -11,13 +11,15 @@ use futures_util::future::join_all;
 use super::check::{self, Checked};
 use super::step;
 use super::turn::{Turn, TurnError};
-use super::{Change, Event, Session};
+use super::{Change, Event, Session, wording};
 use crate::code::{lines, syntax};
 use crate::engine::{EngineError, Infill, Request, Sampling, Stop};
 use crate::permission::Mode;
 use crate::workspace::{Edit, RelPath};
 
-/// The failed try behind which lines are drawn first, and the tries between two such searches.
+/// The failed try behind which lines are drawn first, where there is one mistake to be found and else, and the tries between two
+/// such searches.
+const FIRST_FOR_FAULT: u32 = 1;
 const FIRST: u32 = 2;
 const EVERY: u32 = 4;
 /// Lines that are drawn at most; of a longer file those around what the failure names.
@@ -79,7 +81,8 @@ impl Turn<'_> {
     pub(super) fn is_time_for_lines(&self, attempt: u32) -> bool {
         let file = self.prepared.as_ref().is_some_and(|prepared| prepared.path.is_some());
         let fills = self.session.engine.info().infill && self.session.policy.mode != Mode::Ask;
-        file && fills && attempt % EVERY == FIRST
+        let first = if wording::is_about_a_fault(&self.asked) { FIRST_FOR_FAULT } else { FIRST };
+        file && fills && attempt % EVERY == first
     }
 
     /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.

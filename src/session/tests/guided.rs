@@ -28,7 +28,7 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
         s.settings.check = Some("echo the reason; grep good a.txt".into());
     };
     let mut stage = stage(script, change);
-    let events = stage.ask("a.txt is wrong", Decision::Once).await;
+    let events = stage.ask("a.txt should be good", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
     assert_eq!(stage.file(), "good\n");
     let undone = events.iter().filter(|e| matches!(e, Event::Edited { change: Change::Undo, .. })).count();
@@ -41,27 +41,30 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
 }
 
 #[tokio::test]
-async fn after_two_failed_tries_single_lines_are_drawn() {
-    // Two tries of the whole file, then five draws of its only line, mostly as it stands there.
-    let tries = ["a", "b"].map(|content| text(&format!("{content}\n```")));
-    let lines = ["one", "good", "one", "bad", "one"].map(text);
-    let script = [text("change")].into_iter().chain(tries).chain(lines).collect();
-    let change = |s: &mut Session| {
-        small(s);
-        s.settings.check = Some("cat a.txt; grep good a.txt".into());
-        s.settings.check_attempts = 11;
-    };
-    let mut stage = stage(script, change);
-    let events = stage.ask("a.txt is wrong", Decision::Once).await;
-    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
-    assert_eq!(stage.file(), "good\n");
-    let drawn = stage.engine.requests().split_off(3);
-    assert!(drawn.iter().all(|request| request.infill.is_some() && request.stop == ["\n"]));
-    assert_eq!(drawn.iter().map(|request| request.slot).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    // The tries are gone: what is undone is the whole change.
-    stage.handle.inputs.send(Input::Undo(1)).unwrap();
-    while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
-    assert_eq!(stage.file(), "one\n");
+async fn after_failed_tries_single_lines_are_drawn() {
+    // After one where there is a mistake to be found, else after two.
+    for (request, failed) in [("a.txt should be good", 2), ("a.txt is wrong", 1)] {
+        // Tries of the whole file, then five draws of its only line, mostly as it stands there.
+        let tries = ["a", "b"].into_iter().take(failed).map(|content| text(&format!("{content}\n```")));
+        let lines = ["one", "good", "one", "bad", "one"].map(text);
+        let script = [text("change")].into_iter().chain(tries).chain(lines).collect();
+        let change = |s: &mut Session| {
+            small(s);
+            s.settings.check = Some("cat a.txt; grep good a.txt".into());
+            s.settings.check_attempts = 11;
+        };
+        let mut stage = stage(script, change);
+        let events = stage.ask(request, Decision::Once).await;
+        assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()), "{request}");
+        assert_eq!(stage.file(), "good\n");
+        let drawn = stage.engine.requests().split_off(1 + failed);
+        assert!(drawn.iter().all(|request| request.infill.is_some() && request.stop == ["\n"]));
+        assert_eq!(drawn.iter().map(|request| request.slot).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        // The tries are gone: what is undone is the whole change.
+        stage.handle.inputs.send(Input::Undo(1)).unwrap();
+        while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
+        assert_eq!(stage.file(), "one\n");
+    }
 }
 
 #[tokio::test]
