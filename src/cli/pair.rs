@@ -39,11 +39,12 @@ pub fn run(args: Args, dirs: &Dirs, offline: bool) -> Result<(), Error> {
         let info = ready.session.engine.info().clone();
         let mut past = ready.past;
         past.extend(ready.notices.into_iter().map(|text| Event::Notice { text }));
+        let repository = workspace.clone();
         let opening = Opening {
             model: info.name,
             context: info.context,
             workspace: workspace.root().display().to_string(),
-            branch: workspace.branch(),
+            branch: Arc::new(move || repository.branch()),
             mode: config.mode,
             past,
             files: Arc::new(move |tell| {

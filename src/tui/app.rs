@@ -190,7 +190,7 @@ impl App {
                 used: None,
                 prefill: None,
                 decode: None,
-                branch: opening.branch.clone(),
+                branch: (opening.branch)(),
                 mode: opening.mode,
             },
             hint: None,

@@ -51,6 +51,9 @@ const BURST: usize = 1_000;
 /// It tells as soon as it knows more.
 pub type ListFiles = Arc<dyn Fn(&mut dyn FnMut(Vec<String>)) + Send + Sync>;
 
+/// Tells the branch that is checked out, if any. Called where a turn begins or ends.
+pub type ReadBranch = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// What the first screen shows, and where things are.
 pub struct Opening {
     /// The model's name.
@@ -59,8 +62,7 @@ pub struct Opening {
     pub context: usize,
     /// The workspace's folder, as the user would write it.
     pub workspace: String,
-    /// The branch that is checked out, if any.
-    pub branch: Option<String>,
+    pub branch: ReadBranch,
     pub mode: Mode,
     /// Events of the session that is resumed, oldest first.
     pub past: Vec<Event>,
@@ -230,7 +232,7 @@ impl Client {
                 fold::session_ended(&mut self.app);
                 return Flow::On;
             };
-            fold::event(&mut self.app, event);
+            self.event(event);
             next = match self.handle.events.try_recv() {
                 Ok(event) => Some(event),
                 Err(mpsc::error::TryRecvError::Empty) => return Flow::On,
@@ -238,9 +240,17 @@ impl Client {
             };
         }
         if let Some(event) = next {
-            fold::event(&mut self.app, event);
+            self.event(event);
         }
         Flow::On
+    }
+
+    fn event(&mut self, event: Event) {
+        let of_turn = matches!(event, Event::TurnStarted { .. } | Event::TurnEnded { .. });
+        fold::event(&mut self.app, event);
+        if of_turn {
+            self.app.status.branch = (self.opening.branch)();
+        }
     }
 
     async fn perform(&mut self, effects: Vec<Effect>, signals: &mut Signals) -> Result<Flow, TuiError> {

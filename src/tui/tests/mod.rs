@@ -44,7 +44,7 @@ impl User {
             model: "qwen2.5-coder-1.5b".into(),
             context: 32_768,
             workspace: "~/work/stats".into(),
-            branch: Some("main".into()),
+            branch: Arc::new(|| Some("main".into())),
             mode: Mode::Ask,
             past,
             files: Arc::new(|_| {}),
