@@ -12,12 +12,14 @@ use regex::Regex;
 /// list of such names would be looked through from each of them.
 const MACROS: &str = r"((?:(?:[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})(?:\((?:[^()\n]|\([^()\n]*\))*\))?\s+){1,4})";
 
+/// Whether a place is one, by what stands before the match on its line, by the match and by the macros' place in it.
+type IsOne = fn(before: &str, found: &str, macros: Range<usize>) -> bool;
+
 /// A place where macros may stand.
 struct Place {
     /// Has the macros as its only group.
     form: Regex,
-    /// Whether a place is one, by what stands before the match on its line, by the match and by the macros' place in it.
-    is_one: fn(before: &str, found: &str, macros: Range<usize>) -> bool,
+    is_one: IsOne,
 }
 
 static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
@@ -26,7 +28,7 @@ static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
     // What follows is a type and a name: were it the name alone, this would be the type.
     let words = "static|inline|friend|explicit|virtual|extern|constexpr";
     let before_type = format!(r"(?m)^[ \t]*(?:(?:{words})\s+)*{MACROS}[A-Za-z_][\w:<>,&* \t]*[\s&*]+[\w:~]+\(");
-    let places: [(String, fn(&str, &str, Range<usize>) -> bool); 3] = [
+    let places: [(String, IsOne); 3] = [
         // Not a parameter or a loop's variable.
         (before_name, |before, _, _| !before.contains('(')),
         // Not behind a remark or a directive, nor what itself defines something at the beginning of a line (`TEST(a, b) {`).

@@ -96,14 +96,15 @@ pub(super) fn limit(most: Duration, left: Duration, before: Option<Duration>) ->
     before.map_or(most, |before| (left / 4).max(before * FACTOR).max(LEAST).min(most))
 }
 
-/// Runs the check through the `run` tool, so with its sandbox and its trimming. `None`: interrupted, or there is no such tool.
+/// Runs the check through the `run` tool, so with its sandbox and its trimming, and tells the client of it where it `counts`.
+/// `None`: interrupted, or there is no such tool.
 pub(super) async fn run(
     session: &mut Session,
     door: &Door,
-    check: &Check,
-    attempt: u32,
+    (check, attempt): (&Check, u32),
     limit: Duration,
     cancel: &CancellationToken,
+    counts: impl FnOnce(&Checked) -> bool,
 ) -> Option<Checked> {
     let start = Instant::now();
     let checked = ask(session, check, limit, cancel).await?;
@@ -113,9 +114,11 @@ pub(super) async fn run(
     if cancel.is_cancelled() {
         return None;
     }
-    let (passed, output) = (checked.passed, checked.output.clone());
-    let seconds = start.elapsed().as_secs_f64();
-    session.publish(door, Event::Checked { command: check.name.clone(), passed, output, seconds, attempt });
+    if counts(&checked) {
+        let (passed, output) = (checked.passed, checked.output.clone());
+        let seconds = start.elapsed().as_secs_f64();
+        session.publish(door, Event::Checked { command: check.name.clone(), passed, output, seconds, attempt });
+    }
     Some(checked)
 }
 

@@ -116,8 +116,8 @@ impl Turn<'_> {
         tracing::debug!(tests, "made up");
         let mut versions = vec![before.clone(), now.to_owned()];
         let Some(first) = self.hold(suspect, &tests, &versions).await else { return Ok(None) };
-        // What was written is better and cannot get any better; or nothing can.
-        if first.of < FEWEST.cast_signed() || first.held[0] < 0 || first.held.contains(&first.of) || !self.may_weigh() {
+        let is_of_use = first.of >= FEWEST.cast_signed() && first.held[0] >= 0;
+        if !is_of_use || first.suffices() || !self.may_weigh() {
             return Ok(None);
         }
         let drawn = self.draw(path, before, &suspect.lines()).await?;
@@ -237,6 +237,13 @@ impl Weighed {
         Some(Self { held: held.ok()?, of: of.trim().parse().ok()? })
     }
 
+    /// Whether other versions than the first two are not worth their time: what was written is better and about as good as such
+    /// tests can tell, or nothing can be better.
+    fn suffices(&self) -> bool {
+        let [before, now, ..] = self.held[..] else { return false };
+        before == self.of || (now > before && now * 4 >= self.of * 3)
+    }
+
     /// The first version in which most hold, unless it is what stands there (the second) or no better than what stood before (the
     /// first).
     fn best(&self) -> Option<usize> {
@@ -267,6 +274,9 @@ mod tests {
         assert_eq!(best("weighed: 0 -1 2 -1 of 8"), Some(2));
         assert_eq!(best("weighed: 0 0 1 0 of 8"), None);
         assert_eq!(best("Killed"), None);
+        let suffices = |line: &str| Weighed::read(line).is_some_and(|weighed| weighed.suffices());
+        assert!(suffices("weighed: 3 6 of 8") && suffices("weighed: 8 7 of 8") && suffices("weighed: 0 8 of 8"));
+        assert!(!suffices("weighed: 3 5 of 8") && !suffices("weighed: 6 6 of 8"));
     }
 
     #[test]

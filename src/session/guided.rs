@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::check::Check;
+use super::check::{Check, Checked};
 use super::examples;
 use super::follow;
 use super::intent::Intent;
@@ -160,9 +160,11 @@ impl Turn<'_> {
         if self.check.is_none() {
             return Ok(true);
         }
-        let Some(before) = self.run_check(0).await? else { return Ok(false) };
+        // Examples that cannot be run are none.
+        let counts = |checked: &Checked| is_project || examples::ran(&checked.output);
+        let Some(before) = self.run_check_where(0, counts).await? else { return Ok(false) };
         match before.took {
-            Some(took) if is_project || examples::ran(&before.output) => {
+            Some(took) if counts(&before) => {
                 self.checked_before = Some(took);
                 self.passed_before = mend::passed(&before.output);
                 if !before.passed && (is_project || examples::is_telling(&before.output)) {

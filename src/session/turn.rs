@@ -175,15 +175,24 @@ impl Turn<'_> {
 
     /// Runs the check. `None`: interrupted.
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
+        self.run_check_where(attempt, |_| true).await
+    }
+
+    /// The same for what may turn out to be no check: nobody is told of it unless it `counts`.
+    pub(super) async fn run_check_where(
+        &mut self,
+        attempt: u32,
+        counts: impl Fn(&Checked) -> bool,
+    ) -> Result<Option<Checked>, TurnError> {
         self.folder_exists()?;
         let Some(check) = self.check.clone() else { return Ok(None) };
         let limit = self.check_limit();
-        let checked = check::run(self.session, self.door, &check, attempt, limit, &self.cancel).await;
+        let checked = check::run(self.session, self.door, (&check, attempt), limit, &self.cancel, &counts).await;
         if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.as_ref()) {
             self.record.changed(&applied.files);
         }
         // What it says of the files as they stood; of a try, the try's record has it.
-        if let Some(checked) = &checked
+        if let Some(checked) = checked.as_ref().filter(|checked| counts(checked))
             && (self.failure.is_empty() || self.record.changes() == 0)
         {
             self.failure.clone_from(&checked.output);

@@ -6,13 +6,15 @@ use crate::world::{BUGGY, REQUEST, World};
 
 /// How often the program is killed.
 const KILLS: u32 = 20;
+/// A run that makes one edit and is done.
+const EDIT: [&str; 5] = ["exec", "--yes", "--effort", "quick", REQUEST];
 
 #[test]
 fn a_killed_run_leaves_the_tree_as_before_or_with_whole_edits() {
     let Some(world) = World::with_model() else { return };
     // How long an undisturbed run takes here, to spread the kills over it.
     let start = std::time::Instant::now();
-    assert_eq!(world.moru(&["exec", "--yes", REQUEST]).code, Some(0));
+    assert_eq!(world.moru(&EDIT).code, Some(0));
     let whole = start.elapsed();
     let fixed = world.read("calc.py");
     assert_eq!(world.moru(&["undo"]).code, Some(0));
@@ -20,8 +22,7 @@ fn a_killed_run_leaves_the_tree_as_before_or_with_whole_edits() {
 
     let mut edited = 0;
     for round in 1..=KILLS {
-        let mut child =
-            world.command(&["exec", "--yes", REQUEST]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = world.command(&EDIT).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // More kills fall into the second half, where the edit is.
         std::thread::sleep(whole.mul_f64((f64::from(round) / f64::from(KILLS)).sqrt()));
         let _ = child.kill();

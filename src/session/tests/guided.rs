@@ -211,12 +211,22 @@ async fn where_nothing_can_tell_the_version_is_taken_in_which_made_up_calls_hold
         s.settings.sandbox = Arc::new(sandbox);
     };
     let mut stage = stage(script, change);
-    std::fs::write(stage.folder.path().join("calc.py"), file("x - 1")).unwrap();
+    fs::write(stage.folder.path().join("calc.py"), file("x - 1")).unwrap();
     let events = stage.ask("Fix @calc.py", Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()));
-    assert_eq!(std::fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), file("x + 1"));
+    assert_eq!(fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), file("x + 1"));
     let asked = &stage.engine.requests()[1..3];
     let told: Vec<bool> = asked.iter().map(|r| r.messages.iter().any(|m| m.content.contains("return x - 1"))).collect();
     assert_eq!(told, [true, false]);
     assert!(asked.iter().all(|request| request.prefix == "```python\nassert f("));
+}
+
+#[tokio::test]
+async fn examples_that_cannot_be_run_are_no_check() {
+    let file = |body: &str| format!("def f(x):\n    \"\"\"f(x) => the next one\"\"\"\n    return {body}\n");
+    let mut stage = stage(vec![text(&format!("{}```", file("x + 1")))], small);
+    fs::write(stage.folder.path().join("calc.py"), file("x")).unwrap();
+    let events = stage.ask("Change @calc.py so that f adds one", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()));
+    assert!(!events.iter().any(|event| matches!(event, Event::Checked { .. })));
 }
