@@ -81,7 +81,7 @@ impl Entry {
 
     /// The definitions of the outline alone, which come first in it.
     pub fn definitions(&self) -> Vec<Definition> {
-        postcard::take_from_bytes(self.packed_outline()).map(|(definitions, _)| definitions).unwrap_or_default()
+        self.glimpses().into_iter().map(Definition::from).collect()
     }
 
     /// The same without copying them.

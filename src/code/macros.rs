@@ -108,6 +108,12 @@ mod tests {
             "class ÄÖÜ_Ä Ä {",
             "if (x) FOO_BAR(y);",
             "#define FOO_BAR int f(",
+            "#define F(x) g(x)\nTEST_F(A, B) {",
+            "#if defined(X)\n  TEST_F(A, B) {",
+            "f(); // see g()\n  TEST_F(A, B) {",
+            "REGISTER(f)\nTEST_F(A, B) {",
+            "for (const struct LIST_NODE node : nodes)",
+            "MY_ENUM const& C::get() const {",
         ] {
             check(text, text);
         }
