@@ -142,6 +142,9 @@ pub struct Config {
     /// Which language servers say what is wrong after an edit: `safe`, `all`, `none`, or names separated by commas. Not from
     /// the folder's file.
     pub language_servers: String,
+    /// What is changed of the profiles, by entries with any of a profile's fields; in the files alone. Those of the folder come
+    /// last.
+    pub profile: Vec<Table>,
     /// Where the check comes from; no key of its own.
     #[serde(skip)]
     pub trust_check: bool,
@@ -209,6 +212,7 @@ impl Default for Config {
             command_timeout: 60,
             network: false,
             language_servers: "safe".into(),
+            profile: Vec::new(),
             trust_check: false,
             offline: false,
         }
@@ -244,8 +248,11 @@ impl Config {
         }
         let from_environment = environment_table(environment)?;
         let trust_check = from_environment.contains_key("check") || !from_folder.contains_key("check");
+        let profiles = [&table, &from_folder].map(|table| table.get("profile").and_then(Value::as_array));
+        let profiles: Vec<Value> = profiles.into_iter().flatten().flatten().cloned().collect();
         table.extend(from_folder);
         table.extend(from_environment);
+        table.insert("profile".into(), Value::Array(profiles));
         let config: Self = table.try_into().map_err(|e: toml::de::Error| invalid("the configuration", e.message()))?;
         Ok(Self { trust_check, ..config })
     }
@@ -274,6 +281,9 @@ fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Res
         api: Some(ServerApi::Chat),
         api_key: Some("".into()),
         template: Some(PathBuf::new()),
+        thinking: Some(Thinking::Off),
+        check_attempts: Some(0),
+        budget: Some(0),
         ..Config::default()
     })
     .map_err(|e| invalid("the configuration", e))?;
@@ -284,8 +294,8 @@ fn environment_table(environment: impl Iterator<Item = (String, String)>) -> Res
         let value = match known.get(&key) {
             Some(Value::Integer(_)) => Value::Integer(text.parse().map_err(|_| wrong("number"))?),
             Some(Value::Boolean(_)) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
+            Some(Value::Array(_)) | None => continue,
             Some(_) => Value::String(text),
-            None => continue,
         };
         table.insert(key, value);
     }
@@ -316,6 +326,16 @@ mod tests {
         let config =
             load("context = 1\nthreads = 1", "context = 2", &[("MORU_CONTEXT", "3"), ("MORU_OTHER", "x")]).unwrap();
         assert_eq!((config.context, config.threads), (3, 1));
+        let given = [("MORU_BUDGET", "60"), ("MORU_CHECK_ATTEMPTS", "4"), ("MORU_THINKING", "low")];
+        let config = load("budget = 1", "", &given).unwrap();
+        assert_eq!((config.budget, config.check_attempts, config.thinking), (Some(60), Some(4), Some(Thinking::Low)));
+    }
+
+    #[test]
+    fn profiles_of_both_files_count_the_folders_last() {
+        let config = load("[[profile]]\nlines = false", "[[profile]]\nlines = true", &[("MORU_PROFILE", "x")]).unwrap();
+        let lines: Vec<Option<bool>> = config.profile.iter().map(|entry| entry["lines"].as_bool()).collect();
+        assert_eq!(lines, [Some(false), Some(true)]);
     }
 
     #[test]

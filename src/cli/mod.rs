@@ -32,6 +32,7 @@ use crate::engine::EngineError;
 use crate::model::ModelError;
 use crate::model::fit::FitError;
 use crate::session::log::LogError;
+use crate::session::profile::ProfileError;
 use crate::tui::TuiError;
 use crate::workspace::WorkspaceError;
 
@@ -203,6 +204,8 @@ pub enum Error {
     Tui(#[from] TuiError),
     #[error(transparent)]
     Fit(#[from] FitError),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     #[error("there is no home folder to keep models and sessions in; set HOME")]
     Home,
     #[error("the folder {folder} cannot be used: {source}")]

@@ -107,7 +107,7 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
 pub fn wire_form(config: &Config, entry: Option<&Entry>, gguf: &Gguf) -> Option<(String, &'static str)> {
     let set = config.dialect.clone().map(|form| (form, "the settings name it"));
     let named = entry.and_then(|entry| entry.dialect.clone()).map(|form| (form, "the catalog names it"));
-    let suits = || Profile::dialect_of(&gguf.architecture, gguf.parameters);
+    let suits = || Profile::dialect_of(&gguf.architecture, gguf.parameters, &config.profile);
     set.or(named).or_else(|| Some((suits()?, "it suits a model of this size")))
 }
 
@@ -211,7 +211,10 @@ pub async fn server(config: &Config) -> Result<RemoteEngine, Error> {
         }),
         dialect: config.dialect.clone(),
         thinking: config.thinking,
-        suits: Profile::dialect_of,
+        suits: Arc::new({
+            let changes = config.profile.clone();
+            move |architecture, parameters| Profile::dialect_of(architecture, parameters, &changes)
+        }),
         template: config.template.clone(),
         idle: Duration::from_secs(config.engine_timeout),
     };
@@ -232,9 +235,9 @@ pub fn loading(config: &Config) -> String {
 }
 
 /// The profile for a model; one of which no size is known is taken for a large one, and the self-test tells otherwise.
-fn profile(info: &ModelInfo) -> Profile {
+fn profile(config: &Config, info: &ModelInfo) -> Result<Profile, Error> {
     let parameters = if info.parameters == 0 { u64::MAX } else { info.parameters };
-    Profile::of(&ModelInfo { parameters, ..info.clone() })
+    Ok(Profile::changed(&ModelInfo { parameters, ..info.clone() }, &config.profile)?)
 }
 
 /// Where what the self-test finds is kept: a server's model is known by the server too.
@@ -286,7 +289,13 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     };
     let (engine, warnings) = any_engine(config, dirs).await?;
     notices.extend(warnings);
-    let profile = profile(engine.info());
+    let profile = profile(config, engine.info())?;
+    let tools = Registry::new(tool::builtin());
+    for name in &profile.tools {
+        tools
+            .get(name)
+            .map_err(|error| Error::Other(format!("a [[profile]] of the settings is not right: {error}")))?;
+    }
     // What is not there when the sandbox is made cannot be kept from whoever runs in it.
     for folder in [&dirs.state, &dirs.cache] {
         let _ = std::fs::create_dir_all(folder);
@@ -303,7 +312,7 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
     let mut session = Session {
         engine,
         workspace,
-        tools: Registry::new(tool::builtin()),
+        tools,
         profile: profile.clone(),
         settings: settings(config, &profile, begin, (sandbox, index, servers)),
         policy: Policy::new(config.mode),
@@ -392,7 +401,7 @@ mod tests {
     fn no_entry_takes_the_place_of_the_form_that_suits_a_small_model() {
         let nowhere = tempfile::tempdir().unwrap();
         for entry in Catalog::load(nowhere.path()).unwrap().iter() {
-            let suits = Profile::dialect_of(&entry.architecture, entry.parameters);
+            let suits = Profile::dialect_of(&entry.architecture, entry.parameters, &[]);
             assert!(entry.dialect.is_none() || suits.is_none(), "{}", entry.name);
         }
     }

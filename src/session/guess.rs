@@ -55,7 +55,8 @@ impl Turn<'_> {
     /// The function that the request calls wrong, where there is no check and versions of it can be run.
     pub(super) fn suspect(&mut self) -> Option<Suspect> {
         let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone())?;
-        let able = self.session.engine.info().infill && self.session.settings.check_attempts > 1;
+        let able = self.session.engine.info().infill && self.session.profile.versions;
+        let able = able && self.session.settings.check_attempts > 1;
         let wanted = path.as_str().ends_with(".py") && wording::is_about_a_fault(&self.asked);
         if self.check.is_some() || !able || !wanted || !self.may_weigh() {
             return None;

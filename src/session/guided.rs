@@ -9,6 +9,7 @@ use super::follow;
 use super::intent::Intent;
 use super::mend::{self, Tries};
 use super::narrow;
+use super::profile::Form;
 use super::project;
 use super::record::Record;
 use super::step::{self, Limits};
@@ -267,7 +268,8 @@ impl Turn<'_> {
 
     /// Whether files of this many tokens are written as a whole, which comes out better where it fits.
     fn fits_whole(&self, tokens: usize) -> bool {
-        tokens <= self.session.engine.info().context * WHOLE_SHARE / 100
+        let is_short = tokens <= self.session.engine.info().context * WHOLE_SHARE / 100;
+        is_short && self.session.profile.form == Form::Whole
     }
 
     /// Has the model write a file anew in a code block, which is what it knows best, and writes it.

@@ -79,8 +79,12 @@ pub(super) struct Drawn {
 impl Turn<'_> {
     /// Whether it is time to draw single lines, behind try number `attempt`.
     pub(super) fn is_time_for_lines(&self, attempt: u32) -> bool {
-        let file = self.prepared.as_ref().is_some_and(|prepared| prepared.path.is_some());
-        let fills = self.session.engine.info().infill && self.session.policy.mode != Mode::Ask;
+        let file = self
+            .prepared
+            .as_ref()
+            .is_some_and(|prepared| prepared.path.is_some() || (prepared.files.is_empty() && self.is_traceable()));
+        let fills = self.session.engine.info().infill && self.session.profile.lines;
+        let fills = fills && self.session.policy.mode != Mode::Ask;
         let first = if wording::is_about_a_fault(&self.asked) { FIRST_FOR_FAULT } else { FIRST };
         file && fills && attempt % EVERY == first
     }

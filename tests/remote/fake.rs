@@ -125,7 +125,7 @@ pub fn options(addresses: &str) -> Options {
         api: None,
         dialect: None,
         thinking: None,
-        suits: |_, _| None,
+        suits: Arc::new(|_, _| None),
         template: None,
         idle: Duration::from_secs(20),
     }

@@ -79,7 +79,7 @@ pub enum Api {
 }
 
 /// Which server, and how to use it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// `URL[,URL…]`: replicas of one model.
     pub addresses: String,
@@ -96,7 +96,7 @@ pub struct Options {
     /// How much a reasoning model thinks; as its template has it where `None`.
     pub thinking: Option<Thinking>,
     /// The wire form that suits a model of this architecture and number of parameters, where `dialect` is `None`.
-    pub suits: fn(&str, u64) -> Option<String>,
+    pub suits: Arc<dyn Fn(&str, u64) -> Option<String> + Send + Sync>,
     /// The model's chat template, for servers that do not tell it.
     pub template: Option<PathBuf>,
     /// How long a server may say nothing.
