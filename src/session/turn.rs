@@ -25,6 +25,8 @@ const MALFORMED_LIMIT: usize = 3;
 /// How many bytes of a failed check a guided model is shown, as a share of the tokens of its context, in per cent.
 const FAILURE_SHARE: usize = 6;
 
+/// Tries at a change that a language server or the index may have taken back: what they doubt may be what the request wants.
+const DOUBTS: u32 = 2;
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TurnError {
@@ -97,7 +99,7 @@ pub(super) struct Turn<'a> {
     pub(super) passed_before: usize,
     /// What the check said before any change; where it was not asked then, after the first.
     pub(super) failure: String,
-    /// The last edit brought in a syntax error.
+    /// The last edit brought in an error, and is better drawn anew.
     pub(super) flawed: bool,
     /// What the guided workflow settled before its first try at a change.
     pub(super) prepared: Option<Prepared>,
@@ -401,7 +403,8 @@ impl Turn<'_> {
 
     async fn called(&mut self, call: &Call) -> Act {
         let ended = call::run(self.session, self.door, call, &self.cancel).await;
-        self.flawed = matches!(ended.detail, Detail::Change { errors, .. } if errors > 0);
+        self.flawed = matches!(ended.detail, Detail::Change { errors, diagnostics, .. }
+            if errors > 0 || (diagnostics > 0 && self.retries < DOUBTS));
         match (&ended.applied, call.name.as_str()) {
             (Some(applied), "run") => self.record.changed(&applied.files),
             (Some(applied), _) => self.record.edited(&applied.files),

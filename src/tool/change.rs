@@ -1,5 +1,5 @@
-//! The frame of the tools that change a file: the change is planned for the question, made, and looked at for syntax errors, then
-//! by the file's language server.
+//! The frame of the tools that change a file: the change is planned for the question, made, and looked at for syntax errors and
+//! names that nothing defines, then by the file's language server.
 
 use std::path::Path;
 
@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 
 use super::{Args, Context, Detail, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
 use crate::code::syntax::{self, SyntaxError};
-use crate::lsp::Findings;
+use crate::code::{Undefined, knows_scopes};
+use crate::lsp::{Diagnostic, Findings};
 use crate::permission::{Class, Permission};
 use crate::workspace::{Applied, Edit, Patch, RelPath};
 
 /// Errors that are shown; further ones mostly follow from these.
 const ERRORS_SHOWN: usize = 3;
-/// The same of those that a language server finds, which take one line each.
+/// The same of those that a language server or the index finds, which take one line each.
 const DIAGNOSTICS_SHOWN: usize = 5;
 
 /// The file, and what is to be done to it.
@@ -70,6 +71,7 @@ struct Made {
     before: Option<String>,
     after: String,
     errors: Vec<SyntaxError>,
+    undefined: Vec<Undefined>,
 }
 
 fn make(verb: &str, path: RelPath, patch: Patch, cx: &Context) -> Result<Made, ToolError> {
@@ -77,21 +79,28 @@ fn make(verb: &str, path: RelPath, patch: Patch, cx: &Context) -> Result<Made, T
     let applied = cx.workspace.apply(patch, &format!("{verb} {}", path.as_str()))?;
     let after = cx.workspace.read(&path).map(|file| file.text).unwrap_or_default();
     let errors = syntax::new_errors(Path::new(path.as_str()), before.as_deref(), &after);
-    Ok(Made { path, applied, before, after, errors })
+    let undefined = if knows_scopes(path.as_str()) {
+        cx.index.ask(&cx.workspace, |index| index.new_undefined(path.as_str(), before.as_deref(), &after))
+    } else {
+        Vec::new()
+    };
+    Ok(Made { path, applied, before, after, errors, undefined })
 }
 
 /// What came of a change. `done` begins the sentence for the model (`Edited`).
 async fn observe(done: &str, made: Made, cx: &Context) -> Observation {
-    let Made { path, applied, before, after, errors } = made;
+    let Made { path, applied, before, after, errors, undefined } = made;
     // What a language server says of a text that is no program follows from that.
     let asked = errors.is_empty();
     let found =
         if asked { cx.servers.changed(path.as_str(), before.as_deref(), &after, &cx.cancel).await } else { None };
     let (added, removed) = lines_changed(&applied.diff);
-    let diagnostics = found.as_ref().map_or(0, |found| found.errors.len());
+    // A server sees more than the index.
+    let diagnostics = found.as_ref().map_or(undefined.len(), |found| found.errors.len());
     let mut text = report(done, &path, &applied, (added, removed), &errors);
-    if let Some(found) = found {
-        text.push_str(&describe(&path, &found));
+    match found {
+        Some(found) => text.push_str(&describe(&path, &found)),
+        None => text.push_str(&listed("This uses what nothing defines. Define or import it:", &undefined)),
     }
     let detail = Detail::Change { added, removed, errors: errors.len(), diagnostics };
     Observation { text, detail, applied: Some(applied) }
@@ -99,11 +108,21 @@ async fn observe(done: &str, made: Made, cx: &Context) -> Observation {
 
 /// What a language server found.
 fn describe(path: &RelPath, found: &Findings) -> String {
-    let mut text = format!("\nThis brought in an error that {} finds. Fix it:", found.server);
-    for error in found.errors.iter().take(DIAGNOSTICS_SHOWN) {
-        text.push_str(&format!("\n{}:{}: {}", path.as_str(), error.line, error.message));
+    let heading = format!("This brought in an error that {} finds. Fix it:", found.server);
+    let told = |error: &Diagnostic| format!("{}:{}: {}", path.as_str(), error.line, error.message);
+    listed(&heading, &found.errors.iter().map(told).collect::<Vec<_>>())
+}
+
+/// A line each below a heading; nothing where there is nothing to list.
+fn listed(heading: &str, errors: &[impl ToString]) -> String {
+    if errors.is_empty() {
+        return String::new();
     }
-    let more = found.errors.len().saturating_sub(DIAGNOSTICS_SHOWN);
+    let mut text = format!("\n{heading}");
+    for error in errors.iter().take(DIAGNOSTICS_SHOWN) {
+        text.push_str(&format!("\n{}", error.to_string()));
+    }
+    let more = errors.len().saturating_sub(DIAGNOSTICS_SHOWN);
     if more > 0 {
         text.push_str(&format!("\n… and {more} more"));
     }

@@ -106,7 +106,8 @@ pub enum Detail {
     None,
     /// A number of things found or read, with their unit (`lines`, `files`, `matches`).
     Count { count: usize, unit: String },
-    /// Lines that an edit added and removed, syntax errors that it brought in, and other errors that a language server found.
+    /// Lines that an edit added and removed, syntax errors that it brought in, and other errors that a language server or the index
+    /// found.
     Change {
         added: usize,
         removed: usize,

@@ -3,6 +3,7 @@
 
 mod python;
 mod scope;
+mod undefined;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,6 +12,8 @@ use tree_sitter::Node;
 
 use self::scope::{Binding, Import, Kind, Module, Occurrence, Scope, outward};
 use super::index::Index;
+
+pub use self::undefined::{Undefined, knows_scopes};
 
 /// How deep the lookups for one name may be nested; an import that is followed takes three of them.
 const DEEPEST: usize = 40;
@@ -82,6 +85,7 @@ impl<'i> Resolver<'i> {
         let name = module.of(node);
         let found = match python::role(node) {
             python::Role::Other => return Meaning::Other,
+            python::Role::Matched => return Meaning::Open,
             python::Role::Imported(from) => {
                 let from = python::module_name(from, &module.text);
                 self.import(file, &Import { name: Some(name.to_owned()), ..from }, 0)
@@ -116,8 +120,7 @@ impl<'i> Resolver<'i> {
         if let Some(known) = self.modules.get(file) {
             return known.clone();
         }
-        let python = file.ends_with(".py") || file.ends_with(".pyi");
-        let text = if python { self.index.text(file) } else { None };
+        let text = if python::is_python(file) { self.index.text(file) } else { None };
         let module = text.and_then(python::read).map(Rc::new);
         self.modules.insert(file.to_owned(), module.clone());
         module

@@ -17,6 +17,8 @@ pub enum Role<'t> {
     Member(Node<'t>),
     /// From the module that this `import from` names.
     Imported(Node<'t>),
+    /// Of something that a pattern of `match` names.
+    Matched,
     /// It names nothing that could be defined: a keyword argument, a part of a module's path.
     Other,
 }
@@ -40,6 +42,28 @@ pub fn is_definition(node: Node<'_>) -> bool {
     })
 }
 
+pub fn is_python(path: &str) -> bool {
+    path.ends_with(".py") || path.ends_with(".pyi")
+}
+
+/// Whether a file binds names in ways that its text does not show, or is for an older Python.
+pub fn is_open(module: &Module) -> bool {
+    let of = |occurrence: &Occurrence| &module.text[occurrence.range.clone()];
+    let is_opening = |occurrence: &Occurrence| match of(occurrence) {
+        // Who expects a name to be missing asks for it.
+        "exec" | "execfile" | "globals" | "NameError" => true,
+        "modules" => module.text[..occurrence.range.start].ends_with("sys."),
+        _ => false,
+    };
+    module.is_old || module.tree.root_node().has_error() || module.names.iter().any(is_opening)
+}
+
+/// Whether a statement stands in a `try` or an `if`.
+fn is_conditional(statement: Node<'_>) -> bool {
+    let around = std::iter::successors(statement.parent(), Node::parent);
+    around.into_iter().any(|node| matches!(node.kind(), "try_statement" | "if_statement"))
+}
+
 pub fn role(node: Node<'_>) -> Role<'_> {
     let Some(parent) = node.parent() else { return Role::Other };
     match parent.kind() {
@@ -47,13 +71,15 @@ pub fn role(node: Node<'_>) -> Role<'_> {
             parent.child_by_field_name("object").map_or(Role::Other, Role::Member)
         }
         "keyword_argument" if parent.child_by_field_name("name") == Some(node) => Role::Other,
-        "dotted_name" => imported(parent),
+        "member_type" => Role::Other,
+        "dotted_name" => imported(parent, node),
+        "keyword_pattern" if parent.named_child(0) == Some(node) => Role::Matched,
         _ => Role::Name,
     }
 }
 
 /// The role of a name in a dotted one.
-fn imported(dotted: Node<'_>) -> Role<'_> {
+fn imported<'t>(dotted: Node<'t>, name: Node<'t>) -> Role<'t> {
     let statement = match dotted.parent() {
         Some(alias) if alias.kind() == "aliased_import" => alias.parent(),
         above => above,
@@ -63,7 +89,9 @@ fn imported(dotted: Node<'_>) -> Role<'_> {
             if from.child_by_field_name("module_name") == Some(dotted) { Role::Other } else { Role::Imported(from) }
         }
         // A pattern of `match` is written like a path.
-        Some(other) if other.kind() == "case_pattern" || other.kind().ends_with("_pattern") => Role::Name,
+        Some(other) if other.kind() == "case_pattern" || other.kind().ends_with("_pattern") => {
+            if dotted.named_child(0) == Some(name) { Role::Name } else { Role::Matched }
+        }
         _ => Role::Other,
     }
 }
@@ -100,13 +128,19 @@ fn dotted(name: &str) -> Import {
 /// Reads a file; `None` where it cannot be parsed.
 pub fn read(text: String) -> Option<Module> {
     let tree = syntax::parse(Language::of(Path::new("x.py"))?, &text)?;
-    let mut reader =
-        Reader { text: &text, scopes: vec![Scope::new(Kind::Module, None, 0)], names: Vec::new(), stars: Vec::new() };
+    let mut reader = Reader {
+        text: &text,
+        scopes: vec![Scope::new(Kind::Module, None, 0)],
+        names: Vec::new(),
+        stars: Vec::new(),
+        imports: Vec::new(),
+        is_old: false,
+    };
     reader.visit(tree.root_node(), 0, 0);
     reader.rebind();
-    let Reader { scopes, mut names, stars, .. } = reader;
+    let Reader { scopes, mut names, stars, imports, is_old, .. } = reader;
     names.sort_by_key(|occurrence| occurrence.range.start);
-    Some(Module { text, tree, scopes, names, stars })
+    Some(Module { text, tree, scopes, names, stars, imports, is_old })
 }
 
 struct Reader<'s> {
@@ -114,6 +148,8 @@ struct Reader<'s> {
     scopes: Vec<Scope>,
     names: Vec<Occurrence>,
     stars: Vec<Import>,
+    imports: Vec<(u32, Import)>,
+    is_old: bool,
 }
 
 impl Reader<'_> {
@@ -168,6 +204,11 @@ impl Reader<'_> {
                     self.scopes[scope].bindings.entry(name).or_default().insert(0, binding.clone());
                 }
             }
+            "type_alias_statement" => {
+                let left = node.child_by_field_name("left");
+                left.map(identifiers).unwrap_or_default().into_iter().for_each(|name| self.bind_other(name, scope));
+            }
+            "print_statement" | "exec_statement" => self.is_old = true,
             "import_statement" | "import_from_statement" | "future_import_statement" => self.import(node, scope),
             _ => {}
         }
@@ -210,7 +251,8 @@ impl Reader<'_> {
             self.bind(scope, &text, Binding::Definition { line, class: None });
             self.visit(name, scope, depth + 1);
         }
-        let inner = self.open(Kind::Function, scope, line(node));
+        let outer = self.type_parameters(node, scope, depth);
+        let inner = self.open(Kind::Function, outer, line(node));
         let decorated = node.parent().filter(|parent| parent.kind() == "decorated_definition");
         let is_static = decorated.is_some_and(|parent| {
             named(parent)
@@ -219,10 +261,22 @@ impl Reader<'_> {
         });
         let class = Some(scope).filter(|scope| self.scopes[*scope].kind == Kind::Class && !is_static);
         if let Some(parameters) = node.child_by_field_name("parameters") {
-            self.parameters(parameters, inner, scope, class, depth + 1);
+            self.parameters(parameters, inner, outer, class, depth + 1);
         }
-        self.field(node, "return_type", scope, depth);
+        self.field(node, "return_type", outer, depth);
         self.field(node, "body", inner, depth);
+    }
+
+    /// The scope of the types that a function or a class is generic in (PEP 695); `scope` where it is not.
+    fn type_parameters(&mut self, node: Node<'_>, scope: usize, depth: usize) -> usize {
+        let Some(list) = node.child_by_field_name("type_parameters") else { return scope };
+        let inner = self.open(Kind::Expression, scope, line(list));
+        for parameter in named(list) {
+            // Its bounds stand behind it.
+            identifiers(parameter).into_iter().take(1).for_each(|name| self.bind_other(name, inner));
+            self.visit(parameter, inner, depth + 1);
+        }
+        inner
     }
 
     /// Binds parameters in `inner`; their types and defaults are looked up in `outer`.
@@ -252,14 +306,15 @@ impl Reader<'_> {
 
     fn class(&mut self, node: Node<'_>, scope: usize, depth: usize) {
         let Some(name) = node.child_by_field_name("name") else { return self.children(node, scope, depth) };
-        let inner = self.open(Kind::Class, scope, line(name));
+        let outer = self.type_parameters(node, scope, depth);
+        let inner = self.open(Kind::Class, outer, line(name));
         let (text, line) = (self.of(name).to_owned(), line(name));
         self.bind(scope, &text, Binding::Definition { line, class: Some(inner) });
         self.visit(name, scope, depth + 1);
         if let Some(bases) = node.child_by_field_name("superclasses") {
             let positional = named(bases).into_iter().filter(|base| base.kind() != "keyword_argument");
             self.scopes[inner].bases = positional.map(|base| base.byte_range()).collect();
-            self.visit(bases, scope, depth + 1);
+            self.visit(bases, outer, depth + 1);
         }
         self.field(node, "body", inner, depth);
     }
@@ -281,12 +336,16 @@ impl Reader<'_> {
         }
     }
 
+    fn bind_other(&mut self, name: Node<'_>, scope: usize) {
+        let text = self.of(name).to_owned();
+        self.bind(scope, &text, Binding::Other);
+    }
+
     /// Binds the variables of a target; what is set on the object of a method is an attribute of its class.
     fn bind_all(&mut self, target: Node<'_>, scope: usize) {
         for node in leaves(target) {
             if node.kind() == "identifier" {
-                let text = self.of(node).to_owned();
-                self.bind(scope, &text, Binding::Other);
+                self.bind_other(node, scope);
             } else if let Some(class) = self.receiver_class(node, scope)
                 && let Some(name) = node.child_by_field_name("attribute")
             {
@@ -309,6 +368,7 @@ impl Reader<'_> {
     fn import(&mut self, node: Node<'_>, scope: usize) {
         let from = (node.kind() == "import_from_statement").then(|| module_name(node, self.text));
         let module = node.child_by_field_name("module_name");
+        let is_conditional = is_conditional(node);
         for child in named(node).into_iter().filter(|child| Some(*child) != module) {
             let (path, alias) = match child.kind() {
                 "aliased_import" => (child.child_by_field_name("name"), child.child_by_field_name("alias")),
@@ -319,11 +379,16 @@ impl Reader<'_> {
                 }
                 _ => continue,
             };
-            let Some(path) = path.map(|path| self.of(path).to_owned()) else { continue };
+            let Some(node) = path else { continue };
+            let path = self.of(node).to_owned();
             let alias = alias.map(|alias| self.of(alias).to_owned());
             let (name, import) = match (&from, alias) {
                 (Some(from), alias) => {
-                    (alias.unwrap_or_else(|| path.clone()), Import { name: Some(path), ..from.clone() })
+                    let import = Import { name: Some(path.clone()), ..from.clone() };
+                    if !is_conditional {
+                        self.imports.push((line(node), import.clone()));
+                    }
+                    (alias.unwrap_or(path), import)
                 }
                 (None, Some(alias)) => (alias, dotted(&path)),
                 // `import a.b` binds `a`.
@@ -343,6 +408,19 @@ impl Reader<'_> {
 
 fn named(node: Node<'_>) -> Vec<Node<'_>> {
     node.named_children(&mut node.walk()).collect()
+}
+
+/// The identifiers in a type, in their order.
+fn identifiers(of: Node<'_>) -> Vec<Node<'_>> {
+    let mut found = Vec::new();
+    let mut left = vec![of];
+    while let Some(node) = left.pop() {
+        if node.kind() == "identifier" {
+            found.push(node);
+        }
+        left.extend(named(node).into_iter().rev());
+    }
+    found
 }
 
 /// The variables and attributes in a target: not what indexes.

@@ -15,6 +15,10 @@ pub struct Module {
     pub names: Vec<Occurrence>,
     /// Modules of which everything is imported.
     pub stars: Vec<Import>,
+    /// What is imported by name, whatever else is true, and in which line.
+    pub imports: Vec<(u32, Import)>,
+    /// It is written for an older version of the language.
+    pub is_old: bool,
 }
 
 /// A name at its place.

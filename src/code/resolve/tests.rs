@@ -207,3 +207,86 @@ fn what_may_mean_it_is_not_left_out() {
         assert_eq!(sure.len() + others, uses, "{name}: {sure:?} and {others}");
     }
 }
+
+/// The names of `text` that nothing defines, as they are told.
+fn undefined(files: &[(&str, &str)], path: &str, text: &str) -> Vec<String> {
+    let (_folder, index) = index(files);
+    index.new_undefined(path, None, text).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_name_that_nothing_defines_is_told() {
+    let told = |text: &str| undefined(&[], "a.py", text);
+    assert_eq!(told("def f(x):\n    return y + z + y\n"), ["line 2: `y` is not defined", "line 2: `z` is not defined"]);
+    assert_eq!(told("print(f'{len(lines)}')\n"), ["line 1: `lines` is not defined"]);
+    assert_eq!(told("class A:\n    n = 1\n    def f(self):\n        return n\n"), ["line 4: `n` is not defined"]);
+    assert_eq!(told("def f():\n    here = 1\n\nprint(here)\n"), ["line 4: `here` is not defined"]);
+    assert_eq!(told("@cached\ndef f(x: Path = HOME) -> Out:\n    pass\n").len(), 4);
+}
+
+#[test]
+fn a_name_that_anything_may_define_is_not() {
+    for text in [
+        "import os.path as p, sys\nfrom a import b as c\np, sys, c\n",
+        "def f(a, b=1, *c, d: int, e: str = '', **g):\n    return a, b, c, d, e, g, f\n",
+        "for i, (j, *k) in []:\n    pass\nelse:\n    i, j, k\nwith a() as (b, c), d() as f.e: b, c\n",
+        "try:\n    pass\nexcept OSError as error:\n    error\n",
+        "[x + y for x in range(3) if (z := x) for y in [z]]\n{k: v for k, v in {}.items()}\nz\n",
+        "lambda a, *b, c=1, **d: (a, b, c, d)\n",
+        "match {}:\n    case {'a': x, **rest}: x, rest\n    case [y, *more]: y, more\n    case int(real=n) | n: n\n    case other: other\n",
+        "def f():\n    global made\n    made = 1\n\nmade\n",
+        "def f():\n    n = 0\n    def g():\n        nonlocal n\n        n += 1\n    return g\n",
+        "class A:\n    n = 1\n    m = [n for _ in range(2)]\n    def f(self, x=n):\n        return __class__, self.n, x\n",
+        "def first[T: (int, str), *Ts, **P](x: T, *rest: *Ts) -> T:\n    y: T = x\n    return y\n\nclass B[K](dict[K, int]):\n    def get(self, k: K): ...\n\ntype Pair[V] = tuple[V, V]\nPair\n",
+        "match f:\n    case a.Red | int(real=1): 1\n    case a.B.C(x=[y]): y\n",
+        "match f:\n    case a.Red | int(real=1): 1\n    case a.B.C(x=[y]): y\n",
+        "import gettext\n_('x'), __file__, __name__\n",
+        "def f(): return later()\n\ndef later(): pass\n",
+        "f(key=1).attribute\n",
+    ] {
+        let text = format!("a = d = f = range\n{text}");
+        assert_eq!(undefined(&[], "a.py", &text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_cannot_be_seen_through_is_left_alone() {
+    for text in [
+        "from elsewhere import *\nname\n",
+        "exec('name = 1')\nname\n",
+        "globals()['name'] = 1\nname\n",
+        "try:\n    unicode\nexcept NameError:\n    unicode = str\nname\n",
+        "print 'old', name\n",
+        "def f(:\n    name\n",
+    ] {
+        assert_eq!(undefined(&[], "a.py", text), [""; 0], "{text}");
+    }
+    assert_eq!(undefined(&[], "a.rs", "fn f() { name }\n"), [""; 0]);
+}
+
+#[test]
+fn an_import_must_find_what_it_names() {
+    let files = [
+        ("util.py", "import os\n\ndef slug(text):\n    return text\n"),
+        ("open.py", "globals()['x'] = 1\n"),
+        ("lazy.py", "def __getattr__(name):\n    return name\n"),
+        ("pkg/__init__.py", ""),
+        ("pkg/core.py", "def load(): pass\n"),
+    ];
+    let told = |path: &str, text: &str| undefined(&files, path, text);
+    assert_eq!(told("a.py", "from util import slug, os, slugify\n"), ["line 1: util.py has no `slugify`"]);
+    assert_eq!(told("pkg/b.py", "from .core import load, save as s\n"), ["line 1: pkg/core.py has no `save`"]);
+    let fine = "from open import x\nfrom lazy import y\nfrom pkg import made\nfrom elsewhere import z\nfrom util import __doc__\n\
+                try:\n    from util import fast\nexcept ImportError:\n    fast = None\n\
+                if fast:\n    from util import faster\n";
+    assert_eq!(told("a.py", fine), [""; 0]);
+}
+
+#[test]
+fn only_what_an_edit_brings_in_is_told() {
+    let (_folder, index) = index(&[]);
+    let before = "def f():\n    return injected\n";
+    let after = "def f():\n    return [injected, injected, missing]\n";
+    let told: Vec<String> = index.new_undefined("a.py", Some(before), after).iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["line 2: `missing` is not defined"]);
+}

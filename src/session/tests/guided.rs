@@ -41,6 +41,22 @@ async fn a_try_that_fails_the_check_is_taken_back_and_drawn_anew() {
 }
 
 #[tokio::test]
+async fn a_change_that_uses_what_nothing_defines_is_drawn_anew_twice_at_most() {
+    let body = |name: &str| text(&format!("def f(x):\n    return {name}(x)\n```"));
+    for (drawn, kept) in [(&["total", "sum"][..], "sum"), (&["total", "whole", "whole_of"], "whole_of")] {
+        let script = [text("change")].into_iter().chain(drawn.iter().map(|name| body(name))).collect();
+        let mut stage = stage(script, small);
+        fs::write(stage.folder.path().join("calc.py"), "def f(x):\n    return max(x)\n").unwrap();
+        let events = stage.ask("calc.py should give the sum", Decision::Once).await;
+        assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()));
+        let file = fs::read_to_string(stage.folder.path().join("calc.py")).unwrap();
+        assert_eq!(file, format!("def f(x):\n    return {kept}(x)\n"));
+        let told = |event: &&Event| matches!(event, Event::CallFinished { output, .. } if output.ends_with("`total` is not defined"));
+        assert_eq!(events.iter().filter(told).count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn after_failed_tries_single_lines_are_drawn() {
     // After one where there is a mistake to be found, else after two.
     for (request, failed) in [("a.txt should be good", 2), ("a.txt is wrong", 1)] {
