@@ -85,6 +85,8 @@ pub enum Event {
 pub enum Channel {
     Text,
     Reasoning,
+    /// The text of a file while it is written; what becomes of it is told by the call that follows.
+    Draft,
 }
 
 /// How files came to change.

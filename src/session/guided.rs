@@ -284,8 +284,7 @@ impl Turn<'_> {
             stop: if language == "markdown" { Vec::new() } else { vec![format!("\n{fence}")] },
             max_tokens: Some(self.longest(&old)),
             copy_from: vec![old.clone()],
-            // The diff shows it better.
-            quiet: true,
+            draft: true,
         };
         let prefix = limits.prefix.clone();
         let mut step = self.step(Constraint::Free, limits).await?;

@@ -40,8 +40,8 @@ pub(super) struct Limits {
     pub max_tokens: Option<usize>,
     /// What it will likely repeat.
     pub copy_from: Vec<String>,
-    /// What is written is not for the client to show as an answer.
-    pub quiet: bool,
+    /// What is written is a file's text, and no answer.
+    pub draft: bool,
 }
 
 /// Asks the engine to go on behind the transcript, and publishes what comes.
@@ -56,7 +56,7 @@ pub(super) async fn generate(
     limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<Step, EngineError> {
-    let Limits { prefix, stop, max_tokens, copy_from, quiet } = limits;
+    let Limits { prefix, stop, max_tokens, copy_from, draft } = limits;
     let request = Request {
         messages: session.transcript.clone(),
         tools: session.specs(),
@@ -79,9 +79,8 @@ pub(super) async fn generate(
             }
             Delta::Text(text) => {
                 step.text.push_str(&text);
-                if !quiet {
-                    door.publish(Event::Delta { channel: Channel::Text, text });
-                }
+                let channel = if draft { Channel::Draft } else { Channel::Text };
+                door.publish(Event::Delta { channel, text });
             }
             Delta::Call(call) => step.calls.push(call),
             Delta::Malformed { text, error } => step.malformed = Some((text, error)),

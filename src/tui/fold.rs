@@ -24,9 +24,16 @@ pub fn event(app: &mut App, event: Event) {
             app.transcript.reasoned(app.now);
             app.transcript.answer(&text);
         }
+        Event::Delta { channel: Channel::Draft, text } => {
+            app.phase = Phase::Writing;
+            app.transcript.reasoned(app.now);
+            app.transcript.draft(&text);
+        }
         Event::Reading { done, total } => reading(app, done, total),
         Event::Generated { usage } => {
             app.transcript.reasoned(app.now);
+            // The diff will show it better.
+            app.transcript.end_draft();
             app.measure(&usage);
         }
         Event::CallProposed { call, summary } => {

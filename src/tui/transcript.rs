@@ -27,6 +27,8 @@ pub enum Block {
     /// Markdown, cleaned by [`text::visible`].
     Answer(String),
     Reasoning(Reasoning),
+    /// A file's text while it is written.
+    Draft(String),
     Tool(Tool),
     /// Files that changed without a call: undo, redo, or shown again by `/diff`.
     Changed {
@@ -135,6 +137,26 @@ impl Transcript {
         }
     }
 
+    /// Adds to the text of a file that is being written, or begins it.
+    pub fn draft(&mut self, piece: &str) {
+        if self.open
+            && let Some(Entry { block: Block::Draft(text), rendered }) = self.entries.last_mut()
+        {
+            text.push_str(piece);
+            rendered.stale();
+            return;
+        }
+        self.push(Block::Draft(piece.to_owned()));
+        self.open = true;
+    }
+
+    /// The file's text is complete, or will not be.
+    pub fn end_draft(&mut self) {
+        if self.entries.pop_if(|entry| matches!(entry.block, Block::Draft(_))).is_some() {
+            self.open = false;
+        }
+    }
+
     /// The model has ended its reasoning.
     pub fn reasoned(&mut self, now: Duration) {
         if let Some(Entry { block: Block::Reasoning(reasoning), rendered }) = self.entries.last_mut()
@@ -171,6 +193,7 @@ impl Transcript {
 
     /// Nothing runs any more: what had not ended was interrupted.
     pub fn settle(&mut self) {
+        self.end_draft();
         self.open = false;
         for entry in self.entries.iter_mut().rev() {
             match &mut entry.block {

@@ -32,6 +32,22 @@ fn a_model_at_work() {
 }
 
 #[test]
+fn a_file_is_seen_while_it_is_written_and_then_its_diff() {
+    let mut user = User::at(80, 16);
+    let draft = |text: String| Event::Delta { channel: Channel::Draft, text };
+    user.hears([started("fix it"), Event::Reading { done: 9, total: 9 }]);
+    user.hears((1..=12).map(|i| draft(format!("line {i}\n"))));
+    let written = user.sees();
+    assert!(written.contains("writing · 12 lines") && written.contains("line 12\n"), "{written}");
+    assert!(!written.contains("line 6\n"), "{written}");
+    let whole = user.ctrl('o').sees();
+    assert!(whole.contains("line 6\n"), "{whole}");
+    user.hears([generated(), proposed("1", "write a.txt")]);
+    let called = user.sees();
+    assert!(!called.contains("line 12") && called.contains("write a.txt"), "{called}");
+}
+
+#[test]
 fn a_long_prompt_says_how_long_it_will_take() {
     let mut user = User::at(80, 16);
     user.hears([started("why?"), Event::Reading { done: 0, total: 3_000 }]);

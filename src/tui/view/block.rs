@@ -18,7 +18,7 @@ use crate::tui::transcript::{Block, Entry, Reasoning, State, Tool};
 const MEASURE: usize = 100;
 /// Lines of a message or a diff that are shown folded.
 const FOLD: usize = 24;
-/// Last lines of a failed check that are shown folded.
+/// Last lines of a failed check, and of a file that is being written, that are shown folded.
 const TAIL: usize = 6;
 
 /// What was drawn of a block, and for which look.
@@ -68,6 +68,7 @@ pub fn lines<'e>(entry: &'e mut Entry, look: &Look<'_>) -> &'e [Line<'static>] {
 fn moves(block: &Block) -> bool {
     match block {
         Block::Tool(tool) => tool.state == State::Running,
+        Block::Draft(_) => true,
         Block::Reasoning(reasoning) => reasoning.took.is_none(),
         _ => false,
     }
@@ -96,6 +97,7 @@ fn render(block: &Block, look: &Look<'_>) -> Vec<Line<'static>> {
         Block::Answer(_) => Vec::new(),
         Block::User(text) => user(text, look),
         Block::Reasoning(reasoning) => thought(reasoning, look),
+        Block::Draft(text) => draft(text, look),
         Block::Tool(tool) => call(tool, look),
         Block::Changed { title, diff } => {
             let mut lines = vec![heading("±", theme.accent, title, &diff::counts(diff), look)];
@@ -167,6 +169,18 @@ fn thought(reasoning: &Reasoning, look: &Look<'_>) -> Vec<Line<'static>> {
     if look.details == Details::Unfolded {
         lines.extend(plain(&text::visible(reasoning.text.trim()), theme.dim, Break::Words, look));
     }
+    lines
+}
+
+fn draft(text: &str, look: &Look<'_>) -> Vec<Line<'static>> {
+    let written = text::plural(text.lines().count(), "lines");
+    let mut lines = vec![heading(look.spinner(), look.theme.accent, "writing", &written, look)];
+    let text = text.trim_end();
+    let shown = match look.details {
+        Details::Folded => text.rmatch_indices('\n').nth(TAIL - 1).map_or(text, |(at, _)| &text[at + 1..]),
+        Details::Unfolded => text,
+    };
+    lines.extend(plain(&text::output(shown), look.theme.dim, Break::Anywhere, look));
     lines
 }
 
