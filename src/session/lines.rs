@@ -91,14 +91,19 @@ impl Turn<'_> {
 
     /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.
     pub(super) async fn search_lines(&mut self) -> Result<Search, TurnError> {
-        let Some((path, mark)) = self.prepared.as_ref().and_then(|p| Some((p.path.clone()?, p.mark))) else {
+        let Some((path, mark)) = self.prepared.as_ref().map(|p| (p.path.clone(), p.mark)) else {
             return Ok(Search::Nothing);
         };
         if !self.take_back(mark) {
             return Ok(Search::Over);
         }
+        if path.as_ref().is_none_or(|path| self.is_long(path)) {
+            self.trace().await;
+        }
+        let Some(path) = path.or_else(|| self.most_suspicious()) else { return Ok(Search::Nothing) };
         let base = self.base(&path);
-        let wanted = suspects(&path, &base.0, &base.1);
+        let scores = self.spectrum.as_ref().and_then(|spectrum| spectrum.of(&path));
+        let wanted = suspects(&path, &base.0, &base.1, scores);
         self.publish(Event::Notice { text: format!("drawing {} lines of {} one by one", wanted.len(), path.as_str()) });
         let drawn = self.draw(&path, &base.0, &wanted).await?;
         if self.cancel.is_cancelled() {
@@ -129,6 +134,12 @@ impl Turn<'_> {
             self.note_failed(&checked.output);
         }
         Ok(if self.is_over_budget() { Search::Over } else { Search::Nothing })
+    }
+
+    /// Whether not all lines of a file are drawn.
+    fn is_long(&self, path: &RelPath) -> bool {
+        let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        lines::code_lines(Path::new(path.as_str()), &text).len() > LINES
     }
 
     /// The best text so far with what its check said: that of a failed try, or the file as it is.
@@ -238,10 +249,15 @@ impl<'t> Gaps<'t> {
     }
 }
 
-/// The lines to draw: all of the code, or of a long file those nearest to what the failure names.
-fn suspects(path: &RelPath, text: &str, failure: &str) -> Vec<usize> {
+/// The lines to draw: all of the code, or of a long file those that failing tests run most, of equal ones those nearest to what
+/// the failure names.
+fn suspects(path: &RelPath, text: &str, failure: &str, scores: Option<&HashMap<usize, f64>>) -> Vec<usize> {
     let mut wanted = lines::code_lines(Path::new(path.as_str()), text);
     if wanted.len() > LINES {
+        let score = |line: usize| scores.and_then(|scores| scores.get(&line)).copied().unwrap_or_default();
+        if wanted.iter().any(|&line| score(line) > 0.0) {
+            wanted.retain(|&line| score(line) > 0.0);
+        }
         let named = named_lines(path, failure);
         let told: Vec<&str> = words(failure).collect();
         let all: Vec<&str> = text.lines().collect();
@@ -252,7 +268,7 @@ fn suspects(path: &RelPath, text: &str, failure: &str) -> Vec<usize> {
             let shared = all.get(line).map_or(0, |text| words(text).filter(tells).count());
             near.saturating_sub(shared)
         };
-        wanted.sort_by_key(|&line| distance(line));
+        wanted.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then_with(|| distance(a).cmp(&distance(b))));
         wanted.truncate(LINES);
         wanted.sort_unstable();
     }
@@ -361,10 +377,16 @@ mod tests {
     #[test]
     fn of_a_long_file_the_lines_around_the_failure_are_drawn() {
         let short = "x = 1\n# a note\ny = 2\n";
-        assert_eq!(suspects(&path(), short, ""), [0, 2]);
+        assert_eq!(suspects(&path(), short, "", None), [0, 2]);
         let long: String = (0..200).map(|i| format!("x{i} = {i}\n")).collect();
-        let lines = suspects(&path(), &long, "a.py:101: in f\n>  x\nFile \"src/a.py\", line 103, in g\nb.py:7: Error");
+        let lines =
+            suspects(&path(), &long, "a.py:101: in f\n>  x\nFile \"src/a.py\", line 103, in g\nb.py:7: Error", None);
         assert_eq!(lines.len(), LINES);
         assert!(lines.contains(&100) && lines.contains(&102) && !lines.contains(&6), "{lines:?}");
+        // What failing tests run comes before what stands near, and what they do not run is none of it.
+        let ran: HashMap<usize, f64> = (0..60).map(|line| (line, if line < 10 { 0.5 } else { 0.9 })).collect();
+        let lines = suspects(&path(), &long, "a.py:31: in f", Some(&ran));
+        assert_eq!(lines, (10..50).collect::<Vec<_>>());
+        assert_eq!(suspects(&path(), &long, "a.py:101: in f", Some(&HashMap::from([(7, 1.0)]))), [7]);
     }
 }

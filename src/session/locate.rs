@@ -19,7 +19,10 @@ impl Turn<'_> {
             return Ok(());
         }
         let budget = self.session.engine.info().context * SHARE / 100;
-        let request = Request { text: self.asked.clone(), edited: Vec::new() };
+        // Written as a stack trace would, which the index reads.
+        self.trace().await;
+        let text = [self.asked.clone()].into_iter().chain(self.suspicious_places()).collect::<Vec<_>>().join("\n");
+        let request = Request { text, edited: Vec::new() };
         let (index, workspace) = (self.session.settings.index.clone(), self.session.workspace.clone());
         let engine = self.session.engine.clone();
         let ask = move || index.ask(&workspace, |index| index.context(&request, budget, &|text| engine.count(text)));

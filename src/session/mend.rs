@@ -52,6 +52,7 @@ impl Turn<'_> {
     /// Takes note of a try that failed.
     pub(super) fn note_failed(&mut self, output: &str) {
         if let Some(prepared) = &mut self.prepared
+            && prepared.path.is_some()
             && let Some(content) = prepared.written.last().cloned()
         {
             prepared.tries.note(content, output);

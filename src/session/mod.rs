@@ -25,6 +25,7 @@ mod project;
 pub mod prompt;
 mod record;
 pub mod selftest;
+mod spectrum;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::guided::Prepared;
 use super::lines::Search;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
+use super::spectrum::Spectrum;
 use super::step::{self, Limits, Step};
 use super::{Event, Outcome, Session, call, check, context, event, failure, mend, narrow, prompt};
 use crate::dialect::{Call, Message, Role, ToolSpec};
@@ -24,9 +25,9 @@ use crate::workspace::WorkspaceError;
 const MALFORMED_LIMIT: usize = 3;
 /// How many bytes of a failed check a guided model is shown, as a share of the tokens of its context, in per cent.
 const FAILURE_SHARE: usize = 6;
-
 /// Tries at a change that a language server or the index may have taken back: what they doubt may be what the request wants.
 const DOUBTS: u32 = 2;
+
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TurnError {
@@ -59,6 +60,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         failure: String::new(),
         flawed: false,
         prepared: None,
+        spectrum: None,
     };
     let outcome = match turn.body(&prompt).await {
         Ok(outcome) => outcome,
@@ -103,6 +105,8 @@ pub(super) struct Turn<'a> {
     pub(super) flawed: bool,
     /// What the guided workflow settled before its first try at a change.
     pub(super) prepared: Option<Prepared>,
+    /// Which lines the failing tests run, where that was asked.
+    pub(super) spectrum: Option<Spectrum>,
 }
 
 impl Turn<'_> {
