@@ -1,5 +1,7 @@
 //! What of a failed check is worth a small model's attention: the assertions, the values, the user's own lines. Pure.
 
+use crate::workspace::RelPath;
+
 /// Failures of one run that are shown; the rest rarely says more.
 const FAILURES: usize = 3;
 /// Lines that may repeat as a group: frames of a recursion, above all.
@@ -12,6 +14,17 @@ pub(super) fn essence(output: &str, limit: usize) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let kept = if lines.iter().any(|line| is_heading(line)) { pytest(&lines) } else { lines };
     clip(&without_repeats(&kept), limit)
+}
+
+/// Lines, from 0, of the file that a failure's frames name: `a.py:12`, `File "a.py", line 12`.
+pub(super) fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
+    let name = path.file_name();
+    let number = |text: &str| {
+        let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '\n');
+        digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<usize>().ok())
+    };
+    let behind = failure.match_indices(name).map(|(at, _)| &failure[at + name.len()..]);
+    behind.filter_map(number).filter_map(|line| line.checked_sub(1)).collect()
 }
 
 /// `____ name ____`, as pytest heads each failure.

@@ -7,8 +7,10 @@ use super::check::{Check, Checked};
 use super::examples;
 use super::follow;
 use super::intent::Intent;
+use super::lines::Search;
 use super::mend::{self, Tries};
 use super::narrow;
+use super::part::Part;
 use super::profile::Form;
 use super::project;
 use super::record::Record;
@@ -36,7 +38,7 @@ const LENGTH_ROOM: usize = 1000;
 const LOOKS: usize = 6;
 
 /// A moment of a turn to go back to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     /// Counted from the session's start, whatever compaction has taken since.
     messages: usize,
@@ -48,6 +50,8 @@ pub(super) struct Mark {
 pub(super) struct Prepared {
     /// The file that is written anew.
     pub path: Option<RelPath>,
+    /// Of a long file the function that is written anew.
+    pub part: Option<Part>,
     /// Those that are written instead, one after the other: new ones, and what must change with them.
     pub files: Vec<RelPath>,
     pub mark: Mark,
@@ -59,7 +63,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     fn at(mark: Mark) -> Self {
-        Self { path: None, files: Vec::new(), mark, written: Vec::new(), tries: Tries::default() }
+        Self { path: None, part: None, files: Vec::new(), mark, written: Vec::new(), tries: Tries::default() }
     }
 }
 
@@ -74,6 +78,12 @@ impl Turn<'_> {
             Intent::Command => self.command().await,
             Intent::Change => match self.prepare().await? {
                 Some(outcome) => Ok(outcome),
+                None if self.is_line_by_line() => match self.search_lines().await? {
+                    Search::Found => Ok(Outcome::Done),
+                    Search::Nothing => self.change().await,
+                    Search::Over => Ok(Outcome::NotDone),
+                    Search::Interrupted => Ok(Outcome::Interrupted),
+                },
                 None => self.change_and_weigh().await,
             },
         }
@@ -114,19 +124,29 @@ impl Turn<'_> {
             return Ok(Some(outcome));
         }
         self.show_servers();
-        let path = if self.fits_whole(self.open_tokens()) { self.which_file().await? } else { None };
-        if let Some(path) = &path
+        let is_short = self.fits_whole(self.open_tokens());
+        let open = if is_short { self.which_file().await? } else { self.only_open() };
+        if let Some(path) = &open
             && !self.find_check(path).await?
         {
             return Ok(Some(Outcome::Interrupted));
         }
-        let say = match &path {
-            Some(path) => prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]),
-            None => prompt::text(&self.session.workspace, "change-part", &[]),
+        let part = self.part().await?;
+        let path = part.as_ref().map(|part| part.path.clone()).or(open.filter(|_| is_short));
+        let say = match (&part, &path) {
+            (Some(part), _) => self.ask_for(part),
+            (None, Some(path)) => prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]),
+            (None, None) => prompt::text(&self.session.workspace, "change-part", &[]),
         };
         self.say(Message::new(Role::User, say));
-        self.prepared = Some(Prepared { path, ..Prepared::at(self.mark()) });
+        self.prepared = Some(Prepared { path, part, ..Prepared::at(self.mark()) });
         Ok(None)
+    }
+
+    /// The file before the model, where there is but one that may change.
+    fn only_open(&self) -> Option<RelPath> {
+        let mut open = self.record.seen().iter().filter(|path| !is_test(path.as_str()));
+        open.next().filter(|_| open.next().is_none()).cloned()
     }
 
     /// The files that the request wants written, with those that must change along; none where it wants no new one and moves
@@ -197,7 +217,7 @@ impl Turn<'_> {
                 (Some(file), _) if follows => self.follow(file).await?,
                 (Some(file), _) => self.write_new(file).await?,
                 (None, Some(path)) => self.rewrite(path).await?,
-                (None, None) => self.demand(&["edit"], Some(self.longest(""))).await?,
+                (None, None) => self.edit().await?,
             };
             let changed = self.record.changes() > mark.changes;
             match act {
@@ -266,15 +286,30 @@ impl Turn<'_> {
         self.demand_of(narrow::narrow(self.session, &only, &["edit"]), Some(self.longest(&text))).await
     }
 
+    /// Demands an edit of a file before the model. What a check runs is what the change is measured by, and none of it.
+    async fn edit(&mut self) -> Result<Act, TurnError> {
+        let mut open = Record::default();
+        let may_change = |path: &&RelPath| self.check.is_none() || !is_test(path.as_str());
+        self.record.seen().iter().filter(may_change).for_each(|path| open.saw(path.clone()));
+        let record = if open.seen().is_empty() { &self.record } else { &open };
+        self.demand_of(narrow::narrow(self.session, record, &["edit"]), Some(self.longest(""))).await
+    }
+
     /// Whether files of this many tokens are written as a whole, which comes out better where it fits.
-    fn fits_whole(&self, tokens: usize) -> bool {
+    pub(super) fn fits_whole(&self, tokens: usize) -> bool {
         let is_short = tokens <= self.session.engine.info().context * WHOLE_SHARE / 100;
         is_short && self.session.profile.form == Form::Whole
     }
 
-    /// Has the model write a file anew in a code block, which is what it knows best, and writes it.
+    /// Has the model write a file anew, or the function of it that was settled, in a code block, which is what it knows best, and
+    /// writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
-        let old = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let file = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
+        let part = self.prepared.as_ref().and_then(|prepared| prepared.part.clone());
+        let old = match &part {
+            Some(part) => part.of(&file).unwrap_or_default().to_owned(),
+            None => file.clone(),
+        };
         // What was put out may come into it.
         let fence = prompt::fence(&format!("{old}\n{}", self.output()));
         let language = prompt::language(path.as_str());
@@ -282,14 +317,17 @@ impl Turn<'_> {
             prefix: format!("{fence}{language}\n"),
             // Markdown has blocks of its own.
             stop: if language == "markdown" { Vec::new() } else { vec![format!("\n{fence}")] },
-            max_tokens: Some(self.longest(&old)),
+            max_tokens: Some(if part.is_some() { self.length(&old) } else { self.longest(&old) }),
             copy_from: vec![old.clone()],
             draft: true,
         };
         let prefix = limits.prefix.clone();
         let mut step = self.step(Constraint::Free, limits).await?;
         let content = block(&step.text, &fence).filter(|content| !content.is_empty() || old.is_empty());
-        let content = content.map(str::to_owned);
+        let content = content.and_then(|content| match &part {
+            Some(part) => part.replaced(&file, content),
+            None => Some(content.to_owned()),
+        });
         if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
             // Drawn once more: the check would say what it said before.
             if prepared.written.contains(content) {
@@ -300,7 +338,7 @@ impl Turn<'_> {
         match content {
             Some(content) if step.usage.stop == Stop::End => {
                 step.text.clear();
-                step.calls.push(write_call(path, &content));
+                step.calls.push(self.content_call(path, &content));
             }
             _ => step.text.insert_str(0, &prefix),
         }
@@ -311,6 +349,11 @@ impl Turn<'_> {
     fn longest(&self, old: &str) -> usize {
         let count = |text: &str| self.session.engine.count(text);
         self.open_tokens().max(count(old)).max(count(self.output())) * LENGTH_FACTOR + LENGTH_ROOM
+    }
+
+    /// The same where nothing but `old` may change.
+    fn length(&self, old: &str) -> usize {
+        self.session.engine.count(old) * LENGTH_FACTOR + LENGTH_ROOM
     }
 
     /// What the last call of this turn put out.
@@ -337,7 +380,7 @@ impl Turn<'_> {
     }
 
     /// Tokens of the files before the model that may change: all but tests, unless there are only tests.
-    fn open_tokens(&self) -> usize {
+    pub(super) fn open_tokens(&self) -> usize {
         let seen = self.record.seen();
         let only_tests = seen.iter().all(|path| is_test(path.as_str()));
         let text = |path| self.session.workspace.read(path).map_or(0, |file| self.session.engine.count(&file.text));

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::check::{self, Checked};
 use super::step;
 use super::turn::{Turn, TurnError};
-use super::{Change, Event, Session, wording};
+use super::{Change, Event, Session, failure, wording};
 use crate::code::{lines, syntax};
 use crate::engine::{EngineError, Infill, Request, Sampling, Stop};
 use crate::permission::Mode;
@@ -31,11 +31,18 @@ const TEMPERATURE: f32 = 0.9;
 const SLOTS: usize = 15;
 /// Tokens of a line.
 const LENGTH: usize = 80;
+/// Lines around one that a failure names which are drawn before others.
+const NEAR: usize = 8;
 /// Lines around a gap that the model sees, where no definition encloses it.
 const AROUND: usize = 30;
-/// Lines of the definition that encloses it, before the gap and behind it.
-const BEFORE: usize = 60;
-const BEHIND: usize = 40;
+/// Lines of the definition that encloses it, before the gap and behind it. What is seen begins at the same line for gaps that
+/// follow each other, so that it is read once.
+const BEFORE: usize = 40;
+const BEHIND: usize = 20;
+const STEP: usize = 20;
+/// Lines of code of a function from which on its lines are drawn before it is written anew: it would take long, and seldom come
+/// out right.
+const LONG: usize = 25;
 /// A drawn line that shares less than this with the one in its place may be one that is missing in front of it.
 const ALIKE: f64 = 0.5;
 
@@ -89,12 +96,23 @@ impl Turn<'_> {
         file && fills && attempt % EVERY == first
     }
 
+    /// Whether single lines are drawn before anything else is tried: of a long function with a mistake that a check shows.
+    pub(super) fn is_line_by_line(&self) -> bool {
+        let part = self.prepared.as_ref().and_then(|prepared| prepared.part.as_ref());
+        let is_long = part.is_some_and(|part| {
+            let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
+            let own = part.of(&text).unwrap_or_default();
+            lines::code_lines(Path::new(part.path.as_str()), own).len() > LONG
+        });
+        is_long && self.checked_before.is_some() && wording::is_about_a_fault(&self.asked) && self.is_time_for_lines(1)
+    }
+
     /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.
     pub(super) async fn search_lines(&mut self) -> Result<Search, TurnError> {
         let Some((path, mark)) = self.prepared.as_ref().map(|p| (p.path.clone(), p.mark)) else {
             return Ok(Search::Nothing);
         };
-        if !self.take_back(mark) {
+        if self.mark() != mark && !self.take_back(mark) {
             return Ok(Search::Over);
         }
         if path.as_ref().is_none_or(|path| self.is_long(path)) {
@@ -152,6 +170,8 @@ impl Turn<'_> {
     /// Draws `wanted` lines of `text`.
     pub(super) async fn draw(&self, path: &RelPath, text: &str, wanted: &[usize]) -> Result<Vec<Drawn>, TurnError> {
         let gaps = Gaps::new(path, text);
+        // What is drawn must be tried as well.
+        let kept = self.time_left() / 2;
         let jobs: Vec<(usize, u32)> =
             wanted.iter().flat_map(|&line| (0..DRAWS).map(move |draw| (line, draw))).collect();
         let mut drawn = Vec::new();
@@ -166,7 +186,7 @@ impl Turn<'_> {
             for answer in join_all(asked).await {
                 drawn.extend(answer?);
             }
-            if self.cancel.is_cancelled() || self.is_over_budget() {
+            if self.cancel.is_cancelled() || self.time_left() <= kept {
                 break;
             }
         }
@@ -239,7 +259,10 @@ impl<'t> Gaps<'t> {
         let enclosing = self.definitions.iter().filter(|(start, end)| (start..=end).contains(&&line));
         let widest = enclosing.max_by_key(|(start, end)| end - start);
         let (first, last) = match widest {
-            Some(&(start, end)) => (start.max(line.saturating_sub(BEFORE)), end.min(line + BEHIND)),
+            Some(&(start, end)) => {
+                let skipped = (line - start).saturating_sub(BEFORE).next_multiple_of(STEP).min(line - start);
+                (start + skipped, end.min(line + BEHIND))
+            }
             None => (line.saturating_sub(AROUND), line + AROUND),
         };
         let last = last.min(self.lines.len().saturating_sub(1));
@@ -251,15 +274,15 @@ impl<'t> Gaps<'t> {
 
 /// The lines to draw: all of the code, or of a long file those that failing tests run most, of equal ones those nearest to what
 /// the failure names.
-fn suspects(path: &RelPath, text: &str, failure: &str, scores: Option<&HashMap<usize, f64>>) -> Vec<usize> {
+fn suspects(path: &RelPath, text: &str, output: &str, scores: Option<&HashMap<usize, f64>>) -> Vec<usize> {
     let mut wanted = lines::code_lines(Path::new(path.as_str()), text);
     if wanted.len() > LINES {
         let score = |line: usize| scores.and_then(|scores| scores.get(&line)).copied().unwrap_or_default();
         if wanted.iter().any(|&line| score(line) > 0.0) {
             wanted.retain(|&line| score(line) > 0.0);
         }
-        let named = named_lines(path, failure);
-        let told: Vec<&str> = words(failure).collect();
+        let named = failure::named_lines(path, output);
+        let told: Vec<&str> = words(output).collect();
         let all: Vec<&str> = text.lines().collect();
         let distance = |line: usize| {
             let near = named.iter().map(|&at| at.abs_diff(line)).min().unwrap_or(LINES);
@@ -270,24 +293,14 @@ fn suspects(path: &RelPath, text: &str, failure: &str, scores: Option<&HashMap<u
         };
         wanted.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then_with(|| distance(a).cmp(&distance(b))));
         wanted.truncate(LINES);
-        wanted.sort_unstable();
+        // Of lines that follow each other most of the prompt is the same. There may not be time for all.
+        wanted.sort_by_key(|&line| (!named.iter().any(|at| at.abs_diff(line) <= NEAR), line));
     }
     wanted
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
-}
-
-/// Lines, from 0, of the file that a failure's frames name: `a.py:12`, `File "a.py", line 12`.
-fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
-    let name = path.file_name();
-    let number = |text: &str| {
-        let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '\n');
-        digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<usize>().ok())
-    };
-    let behind = failure.match_indices(name).map(|(at, _)| &failure[at + name.len()..]);
-    behind.filter_map(number).filter_map(|line| line.checked_sub(1)).collect()
 }
 
 /// The files that drawn lines give, the likeliest first: in place of a line, in front of it, or without it.
@@ -330,6 +343,8 @@ pub(super) fn candidates(path: &RelPath, text: &str, drawn: &[Drawn]) -> Vec<Can
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn path() -> RelPath {
@@ -386,7 +401,8 @@ mod tests {
         // What failing tests run comes before what stands near, and what they do not run is none of it.
         let ran: HashMap<usize, f64> = (0..60).map(|line| (line, if line < 10 { 0.5 } else { 0.9 })).collect();
         let lines = suspects(&path(), &long, "a.py:31: in f", Some(&ran));
-        assert_eq!(lines, (10..50).collect::<Vec<_>>());
+        assert_eq!(lines[0], 22);
+        assert_eq!(lines.iter().copied().collect::<BTreeSet<_>>(), (10..50).collect());
         assert_eq!(suspects(&path(), &long, "a.py:101: in f", Some(&HashMap::from([(7, 1.0)]))), [7]);
     }
 }

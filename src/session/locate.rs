@@ -19,8 +19,11 @@ impl Turn<'_> {
             return Ok(());
         }
         let budget = self.session.engine.info().context * SHARE / 100;
-        // Written as a stack trace would, which the index reads.
         self.trace().await;
+        if self.show_suspicious_parts() {
+            return Ok(());
+        }
+        // Written as a stack trace would, which the index reads.
         let text = [self.asked.clone()].into_iter().chain(self.suspicious_places()).collect::<Vec<_>>().join("\n");
         let request = Request { text, edited: Vec::new() };
         let (index, workspace) = (self.session.settings.index.clone(), self.session.workspace.clone());

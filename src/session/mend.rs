@@ -1,7 +1,6 @@
 //! What becomes of tries at a change that fail their check. Most are forgotten and drawn anew; the best is kept in mind: now and
 //! then it is mended, and it is what stays where none passes.
 
-use super::guided::write_call;
 use super::step::Step;
 use super::turn::{Turn, TurnError};
 use crate::permission::Mode;
@@ -89,7 +88,8 @@ impl Turn<'_> {
     }
 
     pub(super) async fn put_back(&mut self, path: &RelPath, content: &str) -> Result<(), TurnError> {
-        self.act(Step { calls: vec![write_call(path, content)], ..Step::default() }).await.map(drop)
+        let call = self.content_call(path, content);
+        self.act(Step { calls: vec![call], ..Step::default() }).await.map(drop)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod log;
 mod mend;
 mod narrow;
 mod note;
+mod part;
 pub mod profile;
 mod project;
 pub mod prompt;

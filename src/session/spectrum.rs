@@ -102,6 +102,12 @@ impl Turn<'_> {
         places.into_iter().map(|(_, file, line)| format!("{file}:{line}")).collect()
     }
 
+    /// The files that failing tests run lines of, with these.
+    pub(super) fn suspicious_files(&self) -> Vec<(RelPath, &HashMap<usize, f64>)> {
+        let files = self.spectrum.iter().flat_map(|spectrum| &spectrum.files);
+        files.filter_map(|(file, scores)| Some((self.session.workspace.resolve(file).ok()?, scores))).collect()
+    }
+
     /// The file with the line that is most likely at fault.
     pub(super) fn most_suspicious(&self) -> Option<RelPath> {
         let (file, _) = self.spectrum.as_ref()?.files.first()?;

@@ -208,14 +208,17 @@ impl Turn<'_> {
 
     /// How long the check may take now.
     pub(super) fn check_limit(&self) -> Duration {
-        let settings = &self.session.settings;
-        let left = settings.budget.saturating_sub(self.start.elapsed());
-        check::limit(settings.command_timeout, left, self.checked_before)
+        check::limit(self.session.settings.command_timeout, self.time_left(), self.checked_before)
+    }
+
+    /// What is left of the budget.
+    pub(super) fn time_left(&self) -> Duration {
+        self.session.settings.budget.saturating_sub(self.start.elapsed())
     }
 
     /// Whether no further try may begin.
     pub(super) fn is_over_budget(&self) -> bool {
-        self.start.elapsed() > self.session.settings.budget
+        self.time_left().is_zero()
     }
 
     /// Tells the model what the check gave.

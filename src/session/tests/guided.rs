@@ -56,6 +56,79 @@ async fn a_change_that_uses_what_nothing_defines_is_drawn_anew_twice_at_most() {
     }
 }
 
+/// A file that is too long to be written anew, with a mistake in `half`, and its test.
+fn long_calc(stage: &Stage) -> String {
+    let others: String = (0..150).map(|i| format!("def f{i}(n):\n    return n + {i}\n\n\n")).collect();
+    let calc = format!(
+        "{others}class Calc:\n    def half(self, n):\n        return n // 3\n\n    def name(self):\n        return 'calc'\n"
+    );
+    fs::write(stage.folder.path().join("calc.py"), &calc).unwrap();
+    let test = "import unittest\nfrom calc import Calc, f1\n\nclass T(unittest.TestCase):\n    def test_half(self):\n        \
+                self.assertEqual(Calc().half(4), 2)\n\n    def test_others(self):\n        \
+                self.assertEqual((f1(2), Calc().name()), (3, 'calc'))\n";
+    fs::write(stage.folder.path().join("test_calc.py"), test).unwrap();
+    calc
+}
+
+const MEND: &str = "Fix the mistake: `python3 -m unittest -q test_calc.py` fails.";
+
+#[tokio::test]
+async fn of_a_long_file_the_function_that_the_failing_test_runs_is_written_anew() {
+    // Without the class around it, and at another indentation.
+    let mut stage = stage(vec![text("def half(self, n):\n    return n // 2\n```")], small);
+    let calc = long_calc(&stage);
+    let events = stage.ask(MEND, Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py; the check passes".into()));
+    let file = fs::read_to_string(stage.folder.path().join("calc.py")).unwrap();
+    assert_eq!(file, calc.replace("n // 3", "n // 2"));
+    let request = stage.engine.requests().pop().unwrap();
+    let asked = &request.messages.last().unwrap().content;
+    assert!(asked.starts_with("calc.py:602-603 Calc.half\n```python\n    def half(self, n):"), "{asked}");
+    assert_eq!(request.copy_from, ["    def half(self, n):\n        return n // 3\n"]);
+    let edit = events.iter().find_map(|event| match event {
+        Event::CallProposed { call, .. } => Some(call.clone()),
+        _ => None,
+    });
+    let edit = edit.unwrap();
+    assert_eq!((edit.name.as_str(), &edit.arguments["old"]), ("edit", &json!("        return n // 3\n")));
+}
+
+#[tokio::test]
+async fn of_a_long_file_the_lines_that_the_failing_test_runs_are_drawn() {
+    let tries = [text("def half(self, n):\n    return n // 4\n```")];
+    let lines = ["return n // 3", "return n // 2", "return n // 3", "return n // 2", "return n // 3"];
+    let lines = lines.map(|line| text(&format!("        {line}")));
+    let change = |s: &mut Session| {
+        small(s);
+        s.settings.check_attempts = 11;
+    };
+    let mut stage = stage(tries.into_iter().chain(lines).collect(), change);
+    let calc = long_calc(&stage);
+    let events = stage.ask(MEND, Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py; the check passes".into()));
+    let file = fs::read_to_string(stage.folder.path().join("calc.py")).unwrap();
+    assert_eq!(file, calc.replace("n // 3", "n // 2"));
+    // The one line that only the failing test runs, five times.
+    assert_eq!(stage.engine.requests().iter().filter(|request| request.infill.is_some()).count(), 5);
+}
+
+#[tokio::test]
+async fn what_a_check_runs_is_no_part_of_the_change() {
+    let edit = call("edit", json!({ "path": "b.txt", "old": "one", "new": "two" }));
+    let mut stage = stage(vec![text("change"), edit], |session| {
+        small(session);
+        session.profile.form = super::super::profile::Form::Part;
+        session.settings.check = Some("grep two b.txt".into());
+    });
+    fs::write(stage.folder.path().join("b.txt"), "one\n").unwrap();
+    fs::write(stage.folder.path().join("test_b.py"), "one\n").unwrap();
+    stage.ask("test_b.py is not happy with b.txt", Decision::Once).await;
+    let request = stage.engine.requests().pop().unwrap();
+    let Constraint::MustCall(specs) = &request.constraint else { panic!("an edit is demanded") };
+    let paths: Vec<_> = specs.iter().map(|spec| &spec.parameters["properties"]["path"]["enum"]).collect();
+    assert_eq!(paths, [&json!(["b.txt"])]);
+}
+
 #[tokio::test]
 async fn after_failed_tries_single_lines_are_drawn() {
     // After one where there is a mistake to be found, else after two.

@@ -1,0 +1,309 @@
+//! The function to change in a file that is too long to be written anew: which one it is, and how what the model writes in its
+//! place gets there.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::guided::write_call;
+use super::profile::Form;
+use super::turn::{Turn, TurnError};
+use super::wording::{self, bare};
+use super::{failure, prompt, step};
+use crate::code::{self, Definition, Kind, is_test};
+use crate::dialect::{Call, Message, Role};
+use crate::workspace::RelPath;
+
+/// Functions among which the model picks, at most.
+const MOST: usize = 4;
+/// Tokens of a file from which on a mistake in it is mended in one function, though it would be short enough to be written anew:
+/// the longer it is, the more goes wrong in it.
+const FROM: usize = 800;
+
+/// A function of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub path: RelPath,
+    /// With its scope.
+    pub name: String,
+    /// Where it began when it was found; of several with its name, the nearest is meant.
+    start: u32,
+}
+
+impl Part {
+    fn new(path: &RelPath, definition: &Definition) -> Self {
+        Self { path: path.clone(), name: definition.qualified(), start: definition.start }
+    }
+
+    /// Its lines in a text of the file, from 0; `None` where it is not there any more.
+    pub fn lines(&self, text: &str) -> Option<Range<usize>> {
+        let own = functions(&self.path, text).into_iter().filter(|definition| definition.qualified() == self.name);
+        own.min_by_key(|definition| definition.start.abs_diff(self.start)).map(|definition| range(&definition))
+    }
+
+    /// Its text in a text of the file.
+    pub fn of<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let range = self.lines(text)?;
+        Some(&text[offset(text, range.start)..offset(text, range.end)])
+    }
+
+    /// The file's text with what a model wrote in the function's place, at its indentation.
+    pub fn replaced(&self, text: &str, written: &str) -> Option<String> {
+        let (range, old) = (self.lines(text)?, self.of(text)?);
+        let written = self.without_surroundings(old, written);
+        let mut new = indented(&written, indentation(old));
+        if old.ends_with('\n') && !new.ends_with('\n') {
+            new.push('\n');
+        }
+        Some([&text[..offset(text, range.start)], &new, &text[offset(text, range.end)..]].concat())
+    }
+
+    /// Of what a model wrote for a method the method alone: it likes to write the class around it as well.
+    fn without_surroundings(&self, old: &str, written: &str) -> String {
+        let name = self.name.rsplit('.').next().unwrap_or_default();
+        let found = functions(&self.path, written).into_iter().find(|definition| definition.name == name);
+        match found.filter(|definition| !indentation(old).is_empty() && !definition.scope.is_empty()) {
+            Some(definition) => {
+                let range = range(&definition);
+                written[offset(written, range.start)..offset(written, range.end)].to_owned()
+            }
+            None => written.to_owned(),
+        }
+    }
+}
+
+/// The functions and methods of a text.
+fn functions(path: &RelPath, text: &str) -> Vec<Definition> {
+    let mut all = code::definitions(path.as_str(), text);
+    all.retain(|definition| matches!(definition.kind, Kind::Function | Kind::Method));
+    all
+}
+
+fn range(definition: &Definition) -> Range<usize> {
+    definition.start.saturating_sub(1) as usize..definition.end as usize
+}
+
+/// Where a line, counted from 0, begins; the text's end where it has fewer.
+fn offset(text: &str, line: usize) -> usize {
+    text.split_inclusive('\n').take(line).map(str::len).sum()
+}
+
+/// What the first line that is not empty begins with.
+fn indentation(text: &str) -> &str {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    &line[..line.len() - line.trim_start().len()]
+}
+
+/// The text moved so that it begins at this indentation.
+fn indented(text: &str, wanted: &str) -> String {
+    let own = indentation(text);
+    if own == wanted {
+        return text.to_owned();
+    }
+    let line = |line: &str| match line.strip_prefix(own) {
+        Some(rest) if !rest.trim().is_empty() => format!("{wanted}{rest}"),
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// A call that turns a file's text into another by the lines that differ, with as many around them as make the place certain.
+pub(super) fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
+    let (a, b): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+    let mut first = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let mut last = a[first..].iter().rev().zip(b[first..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let part = |parts: &[&str], first: usize, last: usize| parts[first..parts.len() - last].concat();
+    while (first, last) != (0, 0) {
+        let text = part(&a, first, last);
+        if !text.trim().is_empty() && old.matches(&text).nth(1).is_none() {
+            break;
+        }
+        (first, last) = (first.saturating_sub(1), last.saturating_sub(1));
+    }
+    let arguments = [("path", path.to_string()), ("old", part(&a, first, last)), ("new", part(&b, first, last))];
+    let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    Call { id: String::new(), name: "edit".into(), arguments: arguments.into_iter().collect() }
+}
+
+impl Turn<'_> {
+    /// The function to change, where what may change is too long to be written anew, and the failing tests or the request tell of
+    /// one that is not.
+    pub(super) async fn part(&mut self) -> Result<Option<Part>, TurnError> {
+        if self.session.profile.form != Form::Whole || !self.goes_by_function(self.open_tokens()) {
+            return Ok(None);
+        }
+        self.trace().await;
+        let mut parts = self.suspicious_parts();
+        if parts.is_empty() {
+            parts = self.named_parts();
+        }
+        if parts.len() < 2 {
+            return Ok(parts.pop());
+        }
+        self.make_room()?;
+        let question = prompt::text(&self.session.workspace, "which-function", &[]);
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        let name = step::choose(self.session, question, &names, &self.cancel).await?;
+        Ok(parts.iter().find(|part| part.name == name).cloned())
+    }
+
+    /// Takes the functions that the failing tests run most for what the request is about, where their files are too long to be
+    /// shown; the model sees them where there are several to choose from. Returns whether there are any.
+    pub(super) fn show_suspicious_parts(&mut self) -> bool {
+        let parts = self.suspicious_parts();
+        let mut files = String::new();
+        let mut found = false;
+        for part in &parts {
+            let Ok(file) = self.session.workspace.read(&part.path) else { continue };
+            if self.goes_by_function(self.session.engine.count(&file.text)) {
+                found = true;
+                files.push_str(&self.shown(part, &file.text));
+                self.record.saw(part.path.clone());
+            }
+        }
+        if found && parts.len() > 1 {
+            let text = prompt::text(&self.session.workspace, "located", &[("files", &files)]);
+            self.say(Message::new(Role::User, text));
+        }
+        found
+    }
+
+    /// What asks for a function to be written anew. It shows it, unless the model has it before it.
+    pub(super) fn ask_for(&self, part: &Part) -> String {
+        let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
+        let shown = self.shown(part, &text);
+        let is_known = self.session.transcript.iter().any(|message| message.content.contains(&shown));
+        let function = if is_known { "" } else { shown.trim() };
+        let fill = [("name", part.name.as_str()), ("path", part.path.as_str()), ("function", function)];
+        prompt::text(&self.session.workspace, "change-function", &fill).trim_start().to_owned()
+    }
+
+    fn shown(&self, part: &Part, text: &str) -> String {
+        let lines = part.lines(text).unwrap_or_default();
+        let place = format!("{}:{}-{} {}", part.path, lines.start + 1, lines.end, part.name);
+        prompt::fenced(part.path.as_str(), &place, part.of(text).unwrap_or_default())
+    }
+
+    /// Whether a change had better be one of a function than of a whole file with this many tokens.
+    fn goes_by_function(&self, tokens: usize) -> bool {
+        !self.fits_whole(tokens) || (tokens > FROM && wording::is_about_a_fault(&self.asked))
+    }
+
+    /// The functions with the lines that are most likely at fault; of several the one in which the failure came up, if it is one.
+    fn suspicious_parts(&self) -> Vec<Part> {
+        let mut found: Vec<(f64, f64, Part)> = Vec::new();
+        for (path, scores) in self.suspicious_files() {
+            let Ok(file) = self.session.workspace.read(&path) else { continue };
+            let functions = functions(&path, &file.text);
+            let mut sums: Vec<(f64, f64)> = vec![(0.0, 0.0); functions.len()];
+            for (line, score) in scores {
+                let around = functions.iter().enumerate().filter(|(_, definition)| range(definition).contains(line));
+                let Some((at, _)) = around.min_by_key(|(_, definition)| definition.end - definition.start) else {
+                    continue;
+                };
+                sums[at] = (sums[at].0.max(*score), sums[at].1 + score);
+            }
+            let parts = functions.iter().zip(sums).filter(|(_, (most, _))| *most > 0.0);
+            found.extend(parts.map(|(definition, (most, sum))| (most, sum, Part::new(&path, definition))));
+        }
+        let most = found.iter().map(|(most, ..)| *most).fold(0.0, f64::max);
+        found.retain(|(own, _, part)| *own >= most && self.is_short(part));
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let failed = |part: &Part| {
+            let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
+            let lines = part.lines(&text).unwrap_or_default();
+            failure::named_lines(&part.path, &self.failure).iter().any(|line| lines.contains(line))
+        };
+        if found.iter().any(|(.., part)| failed(part)) {
+            found.retain(|(.., part)| failed(part));
+        }
+        found.into_iter().map(|(.., part)| part).take(MOST).collect()
+    }
+
+    /// The functions of the files before the model that the request names.
+    fn named_parts(&self) -> Vec<Part> {
+        let words: Vec<&str> = self.asked.split_whitespace().flat_map(|word| word.split('#')).collect();
+        let names = |definition: &Definition| {
+            let is_word = |word: &&str| {
+                let name = bare(word.split('(').next().unwrap_or_default());
+                let is_code = word.contains(['(', '`']) || name.bytes().any(|byte| !byte.is_ascii_lowercase());
+                // "add" and "test" are words as well.
+                name == definition.qualified() || (name == definition.name && is_code)
+            };
+            words.iter().any(is_word)
+        };
+        let mut found = Vec::new();
+        for path in self.record.seen().iter().filter(|path| !is_test(path.as_str())) {
+            let Ok(file) = self.session.workspace.read(path) else { continue };
+            found.extend(
+                functions(path, &file.text).iter().filter(|definition| names(definition)).map(|d| Part::new(path, d)),
+            );
+        }
+        found.retain(|part| self.is_short(part));
+        found.truncate(MOST);
+        found
+    }
+
+    fn is_short(&self, part: &Part) -> bool {
+        let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
+        part.of(&text).is_some_and(|own| self.fits_whole(self.session.engine.count(own)))
+    }
+
+    /// A call that gives a file this content: by the lines that differ, where it is not written as a whole.
+    pub(super) fn content_call(&self, path: &RelPath, content: &str) -> Call {
+        let in_part = self.prepared.as_ref().is_some_and(|prepared| prepared.part.is_some());
+        match self.session.workspace.read(path) {
+            Ok(file) if in_part || !self.fits_whole(self.session.engine.count(&file.text)) => {
+                edit_call(path, &file.text, content)
+            }
+            _ => write_call(path, content),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str) -> Part {
+        Part { path: "a.py".to_owned().try_into().unwrap(), name: name.into(), start: 1 }
+    }
+
+    const TEXT: &str = "import os\n\n\nclass A:\n    @property\n    def size(self):\n        return 1\n\n    def last(self):\n        return 2\n\n\n\
+                        def size(a):\n    return a\n";
+
+    #[test]
+    fn a_function_is_replaced_at_its_place_and_indentation() {
+        assert_eq!(part("A.size").of(TEXT), Some("    @property\n    def size(self):\n        return 1\n"));
+        let replaced = |name: &str, written: &str, expected: &str| {
+            let old = part(name).of(TEXT).unwrap();
+            assert_eq!(part(name).replaced(TEXT, written), Some(TEXT.replace(old, expected)), "{name} {written}");
+        };
+        let method = "    def last(self):\n        return 3\n";
+        replaced("A.last", method, method);
+        replaced("A.last", "def last(self):\n    return 3", method);
+        replaced("A.last", "class A:\n    def last(self):\n        return 3\n", method);
+        replaced(
+            "size",
+            "def help(): pass\n\ndef size(a):\n    return -a\n",
+            "def help(): pass\n\ndef size(a):\n    return -a\n",
+        );
+        replaced("size", "    def size(a):\n        return -a\n", "def size(a):\n    return -a\n");
+        assert_eq!(part("gone").replaced(TEXT, "x"), None);
+    }
+
+    #[test]
+    fn an_edit_names_lines_that_stand_there_once() {
+        let check = |old: &str, new: &str| {
+            let call = edit_call(&part("x").path, old, new);
+            let text = |name: &str| call.arguments[name].as_str().unwrap().to_owned();
+            assert_eq!(old.matches(&text("old")).count(), 1, "{call:?}");
+            assert_eq!(old.replacen(&text("old"), &text("new"), 1), new);
+            text("old")
+        };
+        assert_eq!(check("a\nb\nc\nd\n", "a\nB\nc\nd\n"), "b\n");
+        assert_eq!(check("x\ny\nx\nz\n", "x\ny\nX\nz\n"), "y\nx\nz\n");
+        assert_eq!(check("a\nb\n", "a\nnew\nb\n"), "a\nb\n");
+        assert_eq!(check("a\nb\nc", "a\nc"), "b\n");
+    }
+}
