@@ -219,8 +219,8 @@ fn print_text(event: &Event, diffs: bool) -> std::io::Result<()> {
     match event {
         Event::CallProposed { call, summary } if summary.starts_with(&call.name) => tell(&format!("· {summary}")),
         Event::CallProposed { call, summary } => tell(&format!("· {} {summary}", call.name)),
-        Event::CallFinished { detail: Detail::Change { errors, diagnostics, .. }, output, .. }
-            if errors + diagnostics > 0 =>
+        Event::CallFinished { detail: Detail::Change { errors, diagnostics, undefined, .. }, output, .. }
+            if errors + diagnostics + undefined > 0 =>
         {
             output.lines().skip(1).for_each(|line| tell(&format!("  {line}")));
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::guided::write_call;
-use super::profile::Form;
+use super::profile::{Form, Workflow};
 use super::turn::{Turn, TurnError};
 use super::wording::{self, bare};
 use super::{failure, prompt, step};
@@ -19,6 +19,10 @@ const MOST: usize = 4;
 /// Tokens of a file from which on a mistake in it is mended in one function, though it would be short enough to be written anew:
 /// the longer it is, the more goes wrong in it.
 const FROM: usize = 800;
+/// Tokens of a file of tests from which on only those of it are shown that fail.
+const LONG_TEST: usize = 1500;
+/// The share of the context that these may fill, in per cent.
+const TESTS_SHARE: usize = 3;
 
 /// A function of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +170,36 @@ impl Turn<'_> {
             self.say(Message::new(Role::User, text));
         }
         found
+    }
+
+    /// Whether a file that the request names is shown with it as a whole. A check tells which functions of a long one matter.
+    pub(super) fn is_worth_reading(&self, path: &RelPath, tokens: usize) -> bool {
+        let is_led = self.session.profile.workflow == Workflow::Guided;
+        let is_told = is_led && self.check.is_some() && wording::is_about_a_fault(&self.asked);
+        !is_told || if is_test(path.as_str()) { tokens <= LONG_TEST } else { self.fits_whole(tokens) }
+    }
+
+    /// Shows the failing ones of the tests that were left out for their length.
+    pub(super) fn show_failing_tests(&mut self, output: &str) {
+        let mut left = self.session.engine.info().context * TESTS_SHARE / 100;
+        let mut files = String::new();
+        for path in self.left_out.iter().filter(|path| is_test(path.as_str())) {
+            let Ok(file) = self.session.workspace.read(path) else { continue };
+            let lines = failure::named_lines(path, output);
+            let failing = functions(path, &file.text);
+            for test in failing.iter().filter(|test| lines.iter().any(|line| range(test).contains(line))) {
+                let shown = self.shown(&Part::new(path, test), &file.text);
+                let tokens = self.session.engine.count(&shown);
+                if tokens <= left {
+                    left -= tokens;
+                    files.push_str(&shown);
+                }
+            }
+        }
+        if !files.is_empty() {
+            let text = prompt::text(&self.session.workspace, "failing-tests", &[("files", &files)]);
+            self.say(Message::new(Role::User, text));
+        }
     }
 
     /// What asks for a function to be written anew. It shows it, unless the model has it before it.

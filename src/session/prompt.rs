@@ -41,6 +41,7 @@ prompts![
     "change-part",
     "new-file",
     "check-before",
+    "failing-tests",
     "check-failed",
     "compacted",
     "guess-tests"
@@ -81,14 +82,21 @@ pub struct Asked {
     pub text: String,
     /// The files whose whole text stands in it.
     pub files: Vec<RelPath>,
+    /// Those that are named and too long to stand in it.
+    pub left_out: Vec<RelPath>,
 }
 
-/// Builds the user's message.
+/// Builds the user's message. Of the files that it names those are shown that `suit`, by their tokens.
 ///
 /// # Errors
 /// A file that the request names cannot be read as text.
-pub fn request(workspace: &Workspace, engine: &dyn Engine, prompt: &str) -> Result<Asked, WorkspaceError> {
-    let mut asked = attached(workspace, engine, named_files(workspace, prompt))?;
+pub fn request(
+    workspace: &Workspace,
+    engine: &dyn Engine,
+    prompt: &str,
+    suits: impl Fn(&RelPath, usize) -> bool,
+) -> Result<Asked, WorkspaceError> {
+    let mut asked = attached(workspace, engine, named_files(workspace, prompt), suits)?;
     asked.text.push_str(prompt.trim());
     Ok(asked)
 }
@@ -101,13 +109,18 @@ pub fn beginning(workspace: &Workspace, engine: &dyn Engine, draft: &str) -> Res
     // The last word may go on yet.
     let whole = draft.rfind(char::is_whitespace).map_or("", |end| &draft[..end]);
     let marked: Vec<&str> = whole.split_whitespace().filter(|word| word.starts_with('@')).collect();
-    attached(workspace, engine, named_files(workspace, &marked.join(" ")))
+    attached(workspace, engine, named_files(workspace, &marked.join(" ")), |_, _| true)
 }
 
-/// The text of what was named, as far as there is room for it.
-fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Result<Asked, WorkspaceError> {
+/// The text of what was named, as far as it suits and there is room for it.
+fn attached(
+    workspace: &Workspace,
+    engine: &dyn Engine,
+    named: Vec<Named>,
+    suits: impl Fn(&RelPath, usize) -> bool,
+) -> Result<Asked, WorkspaceError> {
     let mut budget = engine.info().context * ATTACHED_SHARE / 100;
-    let (mut text, mut files) = (String::new(), Vec::new());
+    let (mut text, mut files, mut left_out) = (String::new(), Vec::new(), Vec::new());
     for Named { path, part } in named {
         let file = workspace.read(&path)?;
         let block = match &part {
@@ -115,7 +128,7 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Re
             None => fenced(path.as_str(), path.as_str(), &file.text),
         };
         let tokens = engine.count(&block);
-        if tokens <= budget {
+        if tokens <= budget && (part.is_some() || suits(&path, tokens)) {
             budget -= tokens;
             text.push_str(&block);
             if part.is_none() {
@@ -126,9 +139,10 @@ fn attached(workspace: &Workspace, engine: &dyn Engine, named: Vec<Named>) -> Re
             text.push_str(&format!(
                 "{path} has {lines} lines, too many to show here; read the lines that you need.\n\n"
             ));
+            left_out.push(path);
         }
     }
-    Ok(Asked { text, files })
+    Ok(Asked { text, files, left_out })
 }
 
 /// Where a file's definition of this name stands, and its lines.

@@ -19,13 +19,13 @@ use crate::dialect::{Call, Message, Role, ToolSpec};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
 use crate::tool::Detail;
-use crate::workspace::WorkspaceError;
+use crate::workspace::{RelPath, WorkspaceError};
 
 /// How often in a row the model may write something that is neither an answer nor a call.
 const MALFORMED_LIMIT: usize = 3;
 /// How many bytes of a failed check a guided model is shown, as a share of the tokens of its context, in per cent.
 const FAILURE_SHARE: usize = 6;
-/// Tries at a change that a language server or the index may have taken back: what they doubt may be what the request wants.
+/// Tries at a change that are taken back where it uses what nothing defines: the request may want it so.
 const DOUBTS: u32 = 2;
 
 /// Why a turn could not go on. What it had done stays done.
@@ -59,6 +59,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         passed_before: 0,
         failure: String::new(),
         flawed: false,
+        left_out: Vec::new(),
         prepared: None,
         spectrum: None,
     };
@@ -103,6 +104,8 @@ pub(super) struct Turn<'a> {
     pub(super) failure: String,
     /// The last edit brought in an error, and is better drawn anew.
     pub(super) flawed: bool,
+    /// Files that the request names and that are too long to be shown with it.
+    pub(super) left_out: Vec<RelPath>,
     /// What the guided workflow settled before its first try at a change.
     pub(super) prepared: Option<Prepared>,
     /// Which lines the failing tests run, where that was asked.
@@ -122,14 +125,16 @@ impl Turn<'_> {
 
     async fn body(&mut self, request: &str) -> Result<Outcome, TurnError> {
         self.begin(request)?;
-        let asked = prompt::request(&self.session.workspace, &*self.session.engine, request)?;
+        self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);
+        let suits = |path: &RelPath, tokens: usize| self.is_worth_reading(path, tokens);
+        let asked = prompt::request(&self.session.workspace, &*self.session.engine, request, suits)?;
         asked.files.into_iter().for_each(|file| self.record.saw(file));
+        self.left_out = asked.left_out;
         let text = self.session.with_news(&asked.text);
         self.session.news.clear();
         self.session.requests.push(text.clone());
         self.request = self.session.transcript.len();
         self.say(Message::new(Role::User, text));
-        self.check = self.session.settings.check.clone().or_else(|| check::named_in(request)).map(Check::from);
         let mut attempt = 0;
         loop {
             let before = self.mark();
@@ -243,6 +248,7 @@ impl Turn<'_> {
         self.passed_before = mend::passed(&before.output);
         if !before.passed {
             self.say_check("check-before", &before.output);
+            self.show_failing_tests(&before.output);
         }
         Ok(true)
     }
@@ -410,8 +416,8 @@ impl Turn<'_> {
 
     async fn called(&mut self, call: &Call) -> Act {
         let ended = call::run(self.session, self.door, call, &self.cancel).await;
-        self.flawed = matches!(ended.detail, Detail::Change { errors, diagnostics, .. }
-            if errors > 0 || (diagnostics > 0 && self.retries < DOUBTS));
+        self.flawed = matches!(ended.detail, Detail::Change { errors, undefined, .. }
+            if errors > 0 || (undefined > 0 && self.retries < DOUBTS));
         match (&ended.applied, call.name.as_str()) {
             (Some(applied), "run") => self.record.changed(&applied.files),
             (Some(applied), _) => self.record.edited(&applied.files),

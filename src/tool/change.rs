@@ -95,14 +95,14 @@ async fn observe(done: &str, made: Made, cx: &Context) -> Observation {
     let found =
         if asked { cx.servers.changed(path.as_str(), before.as_deref(), &after, &cx.cancel).await } else { None };
     let (added, removed) = lines_changed(&applied.diff);
-    // A server sees more than the index.
-    let diagnostics = found.as_ref().map_or(undefined.len(), |found| found.errors.len());
+    let diagnostics = found.as_ref().map_or(0, |found| found.errors.len());
     let mut text = report(done, &path, &applied, (added, removed), &errors);
     match found {
+        // A server sees more than the index.
         Some(found) => text.push_str(&describe(&path, &found)),
         None => text.push_str(&listed("This uses what nothing defines. Define or import it:", &undefined)),
     }
-    let detail = Detail::Change { added, removed, errors: errors.len(), diagnostics };
+    let detail = Detail::Change { added, removed, errors: errors.len(), diagnostics, undefined: undefined.len() };
     Observation { text, detail, applied: Some(applied) }
 }
 

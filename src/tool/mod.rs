@@ -106,14 +106,16 @@ pub enum Detail {
     None,
     /// A number of things found or read, with their unit (`lines`, `files`, `matches`).
     Count { count: usize, unit: String },
-    /// Lines that an edit added and removed, syntax errors that it brought in, and other errors that a language server or the index
-    /// found.
+    /// Lines that an edit added and removed, syntax errors that it brought in, other errors that a language server found, and names
+    /// that it uses and nothing defines.
     Change {
         added: usize,
         removed: usize,
         errors: usize,
         #[serde(default)]
         diagnostics: usize,
+        #[serde(default)]
+        undefined: usize,
     },
     /// A command's end. `code` is `None` where it was ended by a signal or its time limit.
     Exit { code: Option<i32>, timed_out: bool, seconds: f64 },

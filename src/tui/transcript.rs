@@ -243,8 +243,9 @@ impl Tool {
             }
             (State::Failed, _) => parts.push(text::visible(self.output.lines().next().unwrap_or("failed"))),
             (_, Detail::Count { count, unit }) => parts.push(text::plural(*count, unit)),
-            (_, Detail::Change { errors, diagnostics, .. }) if errors + diagnostics > 0 => {
-                parts.push(text::plural(errors + diagnostics, "errors"));
+            (_, Detail::Change { errors, diagnostics, undefined, .. }) if errors + diagnostics + undefined > 0 => {
+                // A server finds the same names.
+                parts.push(text::plural(errors + diagnostics.max(undefined), "errors"));
             }
             _ => {}
         }
