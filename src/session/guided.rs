@@ -55,6 +55,8 @@ pub(super) struct Prepared {
     /// Those that are written instead, one after the other: new ones, and what must change with them.
     pub files: Vec<RelPath>,
     pub mark: Mark,
+    /// Its lines were drawn one by one before anything else.
+    pub drawn_first: bool,
     /// What was written so far, in vain.
     pub written: Vec<String>,
     /// Those of it that came as far as their check.
@@ -63,7 +65,8 @@ pub(super) struct Prepared {
 
 impl Prepared {
     fn at(mark: Mark) -> Self {
-        Self { path: None, part: None, files: Vec::new(), mark, written: Vec::new(), tries: Tries::default() }
+        let (files, written, tries) = (Vec::new(), Vec::new(), Tries::default());
+        Self { path: None, part: None, files, mark, drawn_first: false, written, tries }
     }
 }
 
@@ -78,14 +81,24 @@ impl Turn<'_> {
             Intent::Command => self.command().await,
             Intent::Change => match self.prepare().await? {
                 Some(outcome) => Ok(outcome),
-                None if self.is_line_by_line() => match self.search_lines().await? {
-                    Search::Found => Ok(Outcome::Done),
-                    Search::Nothing => self.change().await,
-                    Search::Over => Ok(Outcome::NotDone),
-                    Search::Interrupted => Ok(Outcome::Interrupted),
-                },
+                None if self.is_line_by_line() => self.draw_and_change().await,
                 None => self.change_and_weigh().await,
             },
+        }
+    }
+
+    /// Single lines, and where none is right, the change.
+    async fn draw_and_change(&mut self) -> Result<Outcome, TurnError> {
+        match self.search_lines().await? {
+            Search::Found => Ok(Outcome::Done),
+            Search::Nothing => {
+                if let Some(prepared) = &mut self.prepared {
+                    prepared.drawn_first = true;
+                }
+                self.change().await
+            }
+            Search::Over => Ok(Outcome::NotDone),
+            Search::Interrupted => Ok(Outcome::Interrupted),
         }
     }
 
@@ -187,6 +200,7 @@ impl Turn<'_> {
         match before.took {
             Some(took) if counts(&before) => {
                 self.checked_before = Some(took);
+                self.failed_before = !before.passed;
                 self.passed_before = mend::passed(&before.output);
                 if !before.passed && (is_project || examples::is_telling(&before.output)) {
                     self.say_check("check-before", &before.output);
@@ -297,8 +311,11 @@ impl Turn<'_> {
 
     /// Whether files of this many tokens are written as a whole, which comes out better where it fits.
     pub(super) fn fits_whole(&self, tokens: usize) -> bool {
-        let is_short = tokens <= self.session.engine.info().context * WHOLE_SHARE / 100;
-        is_short && self.session.profile.form == Form::Whole
+        self.is_short(tokens) && self.session.profile.form == Form::Whole
+    }
+
+    pub(super) fn is_short(&self, tokens: usize) -> bool {
+        tokens <= self.session.engine.info().context * WHOLE_SHARE / 100
     }
 
     /// Has the model write a file anew, or the function of it that was settled, in a code block, which is what it knows best, and

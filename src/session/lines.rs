@@ -27,6 +27,8 @@ pub(super) const LINES: usize = 40;
 /// Draws of a line: the likeliest, and some freer ones.
 const DRAWS: u32 = 5;
 const TEMPERATURE: f32 = 0.9;
+/// Lines up to this many, where it is certain that one of them is meant, are drawn as often as there are slots.
+const FEW: usize = 4;
 /// Gaps that are filled side by side; the first slot is the conversation's.
 const SLOTS: usize = 15;
 /// Tokens of a line.
@@ -93,7 +95,8 @@ impl Turn<'_> {
         let fills = self.session.engine.info().infill && self.session.profile.lines;
         let fills = fills && self.session.policy.mode != Mode::Ask;
         let first = if wording::is_about_a_fault(&self.asked) { FIRST_FOR_FAULT } else { FIRST };
-        file && fills && attempt % EVERY == first
+        let is_done = attempt == first && self.prepared.as_ref().is_some_and(|prepared| prepared.drawn_first);
+        file && fills && attempt % EVERY == first && !is_done
     }
 
     /// Whether single lines are drawn before anything else is tried: of a long function with a mistake that a check shows.
@@ -104,7 +107,7 @@ impl Turn<'_> {
             let own = part.of(&text).unwrap_or_default();
             lines::code_lines(Path::new(part.path.as_str()), own).len() > LONG
         });
-        is_long && self.checked_before.is_some() && wording::is_about_a_fault(&self.asked) && self.is_time_for_lines(1)
+        is_long && self.failed_before && wording::is_about_a_fault(&self.asked) && self.is_time_for_lines(1)
     }
 
     /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.
@@ -120,9 +123,12 @@ impl Turn<'_> {
         }
         let Some(path) = path.or_else(|| self.most_suspicious()) else { return Ok(Search::Nothing) };
         let base = self.base(&path);
-        let scores = self.spectrum.as_ref().and_then(|spectrum| spectrum.of(&path));
+        // The lines are those of the file as it is.
+        let is_traced = self.holds(&path, &base.0);
+        let scores = self.spectrum.as_ref().and_then(|spectrum| spectrum.of(&path)).filter(|_| is_traced);
         let wanted = suspects(&path, &base.0, &base.1, scores);
-        self.publish(Event::Notice { text: format!("drawing {} lines of {} one by one", wanted.len(), path.as_str()) });
+        let count = if wanted.len() == 1 { "1 line".to_owned() } else { format!("{} lines", wanted.len()) };
+        self.publish(Event::Notice { text: format!("drawing {count} of {} one by one", path.as_str()) });
         let drawn = self.draw(&path, &base.0, &wanted).await?;
         if self.cancel.is_cancelled() {
             return Ok(Search::Interrupted);
@@ -147,7 +153,7 @@ impl Turn<'_> {
             }
             if checked.passed {
                 self.put_back(&path, &content).await?;
-                return Ok(Search::Found);
+                return Ok(if self.holds(&path, &content) { Search::Found } else { Search::Over });
             }
             self.note_failed(&checked.output);
         }
@@ -172,8 +178,9 @@ impl Turn<'_> {
         let gaps = Gaps::new(path, text);
         // What is drawn must be tried as well.
         let kept = self.time_left() / 2;
+        let draws = if self.spectrum.is_some() && wanted.len() <= FEW { SLOTS as u32 } else { DRAWS };
         let jobs: Vec<(usize, u32)> =
-            wanted.iter().flat_map(|&line| (0..DRAWS).map(move |draw| (line, draw))).collect();
+            wanted.iter().flat_map(|&line| (0..draws).map(move |draw| (line, draw))).collect();
         let mut drawn = Vec::new();
         for group in jobs.chunks(SLOTS) {
             let asked = group.iter().zip(1..).map(|(&(line, draw), slot)| {

@@ -42,7 +42,7 @@ impl Part {
     /// Its lines in a text of the file, from 0; `None` where it is not there any more.
     pub fn lines(&self, text: &str) -> Option<Range<usize>> {
         let own = functions(&self.path, text).into_iter().filter(|definition| definition.qualified() == self.name);
-        own.min_by_key(|definition| definition.start.abs_diff(self.start)).map(|definition| range(&definition))
+        own.min_by_key(|definition| definition.start.abs_diff(self.start)).map(|definition| range(text, &definition))
     }
 
     /// Its text in a text of the file.
@@ -51,40 +51,64 @@ impl Part {
         Some(&text[offset(text, range.start)..offset(text, range.end)])
     }
 
-    /// The file's text with what a model wrote in the function's place, at its indentation.
+    /// The file's text with what a model wrote in the function's place, at its indentation; `None` where it wrote no such function.
     pub fn replaced(&self, text: &str, written: &str) -> Option<String> {
         let (range, old) = (self.lines(text)?, self.of(text)?);
-        let written = self.without_surroundings(old, written);
+        let written = self.itself(text, written)?;
         let mut new = indented(&written, indentation(old));
-        if old.ends_with('\n') && !new.ends_with('\n') {
-            new.push('\n');
-        }
+        new.truncate(new.trim_end_matches('\n').len());
+        new.extend(old.ends_with('\n').then_some('\n'));
         Some([&text[..offset(text, range.start)], &new, &text[offset(text, range.end)..]].concat())
     }
 
-    /// Of what a model wrote for a method the method alone: it likes to write the class around it as well.
-    fn without_surroundings(&self, old: &str, written: &str) -> String {
+    /// Of what a model wrote the function alone, where it is a method or there is more that the file has already: it likes to write
+    /// what stands around it as well. `None` where the function is not in it.
+    fn itself(&self, text: &str, written: &str) -> Option<String> {
+        let own = code::definitions(self.path.as_str(), written);
         let name = self.name.rsplit('.').next().unwrap_or_default();
-        let found = functions(&self.path, written).into_iter().find(|definition| definition.name == name);
-        match found.filter(|definition| !indentation(old).is_empty() && !definition.scope.is_empty()) {
-            Some(definition) => {
-                let range = range(&definition);
-                written[offset(written, range.start)..offset(written, range.end)].to_owned()
-            }
-            None => written.to_owned(),
+        let same = || own.iter().filter(|definition| is_function(definition) && definition.name == name);
+        let found = same().find(|definition| definition.qualified() == self.name).or_else(|| same().next())?;
+        let known = code::definitions(self.path.as_str(), text);
+        let repeats = own.iter().any(|other| {
+            other.name != name
+                && known.iter().any(|known| known.qualified() == other.qualified())
+                && other.scope.is_empty()
+        });
+        if !repeats && !self.name.contains('.') {
+            return Some(written.to_owned());
         }
+        let range = range(written, found);
+        Some(written[offset(written, range.start)..offset(written, range.end)].to_owned())
     }
 }
 
 /// The functions and methods of a text.
 fn functions(path: &RelPath, text: &str) -> Vec<Definition> {
     let mut all = code::definitions(path.as_str(), text);
-    all.retain(|definition| matches!(definition.kind, Kind::Function | Kind::Method));
+    all.retain(is_function);
     all
 }
 
-fn range(definition: &Definition) -> Range<usize> {
-    definition.start.saturating_sub(1) as usize..definition.end as usize
+fn is_function(definition: &Definition) -> bool {
+    matches!(definition.kind, Kind::Function | Kind::Method)
+}
+
+/// The lines of a definition, from 0, with its comments and decorators, but without a line before it that has a comment and is
+/// something else.
+fn range(text: &str, definition: &Definition) -> Range<usize> {
+    let (start, name) = (definition.start.saturating_sub(1) as usize, definition.line.saturating_sub(1) as usize);
+    let before = text.lines().skip(start).take(name.saturating_sub(start));
+    let foreign = before.enumerate().filter(|(_, line)| is_foreign(line.trim())).last();
+    start + foreign.map_or(0, |(at, _)| at + 1)..definition.end as usize
+}
+
+/// Whether a line between a definition's comments and its name is a statement of its own.
+fn is_foreign(line: &str) -> bool {
+    let marks = ["#", "//", "/*", "*", "--", "\"\"\""];
+    let is_remark = marks.iter().any(|mark| line.starts_with(mark)) && !line.starts_with("#[");
+    let decorates = line.starts_with('@') || line.starts_with("#[");
+    let has_remark = [" # ", "\t# ", "  #", " //"].iter().any(|mark| line.contains(mark));
+    !is_remark && (line.ends_with([';', '{', '}']) || (has_remark && !decorates))
 }
 
 /// Where a line, counted from 0, begins; the text's end where it has fewer.
@@ -119,7 +143,7 @@ pub(super) fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
     let part = |parts: &[&str], first: usize, last: usize| parts[first..parts.len() - last].concat();
     while (first, last) != (0, 0) {
         let text = part(&a, first, last);
-        if !text.trim().is_empty() && old.matches(&text).nth(1).is_none() {
+        if !text.trim().is_empty() && old.find(&text) == old.rfind(&text) {
             break;
         }
         (first, last) = (first.saturating_sub(1), last.saturating_sub(1));
@@ -130,10 +154,11 @@ pub(super) fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
 }
 
 impl Turn<'_> {
-    /// The function to change, where what may change is too long to be written anew, and the failing tests or the request tell of
-    /// one that is not.
+    /// The function in which a mistake is to be mended, where what may change is too long to be written anew, and the failing tests
+    /// or the request tell of one that is not. What else a request may want need not be the change of one function.
     pub(super) async fn part(&mut self) -> Result<Option<Part>, TurnError> {
-        if self.session.profile.form != Form::Whole || !self.goes_by_function(self.open_tokens()) {
+        let is_fault = wording::is_about_a_fault(&self.asked);
+        if self.session.profile.form != Form::Whole || !is_fault || !self.goes_by_function(self.open_tokens()) {
             return Ok(None);
         }
         self.trace().await;
@@ -146,9 +171,15 @@ impl Turn<'_> {
         }
         self.make_room()?;
         let question = prompt::text(&self.session.workspace, "which-function", &[]);
-        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        let is_twice = |part: &Part| parts.iter().filter(|other| other.name == part.name).count() > 1;
+        let label = |part: &Part| match is_twice(part) {
+            true => format!("{}:{} {}", part.path, part.start, part.name),
+            false => part.name.clone(),
+        };
+        let labels: Vec<String> = parts.iter().map(label).collect();
+        let names: Vec<&str> = labels.iter().map(String::as_str).collect();
         let name = step::choose(self.session, question, &names, &self.cancel).await?;
-        Ok(parts.iter().find(|part| part.name == name).cloned())
+        Ok(labels.iter().position(|label| *label == name).map(|at| parts.swap_remove(at)))
     }
 
     /// Takes the functions that the failing tests run most for what the request is about, where their files are too long to be
@@ -165,7 +196,8 @@ impl Turn<'_> {
                 self.record.saw(part.path.clone());
             }
         }
-        if found && parts.len() > 1 {
+        // Of one that is to be written anew the order to do so shows it.
+        if found && (parts.len() > 1 || self.session.profile.form != Form::Whole) {
             let text = prompt::text(&self.session.workspace, "located", &[("files", &files)]);
             self.say(Message::new(Role::User, text));
         }
@@ -176,7 +208,7 @@ impl Turn<'_> {
     pub(super) fn is_worth_reading(&self, path: &RelPath, tokens: usize) -> bool {
         let is_led = self.session.profile.workflow == Workflow::Guided;
         let is_told = is_led && self.check.is_some() && wording::is_about_a_fault(&self.asked);
-        !is_told || if is_test(path.as_str()) { tokens <= LONG_TEST } else { self.fits_whole(tokens) }
+        !is_told || if is_test(path.as_str()) { tokens <= LONG_TEST } else { self.is_short(tokens) }
     }
 
     /// Shows the failing ones of the tests that were left out for their length.
@@ -187,7 +219,7 @@ impl Turn<'_> {
             let Ok(file) = self.session.workspace.read(path) else { continue };
             let lines = failure::named_lines(path, output);
             let failing = functions(path, &file.text);
-            for test in failing.iter().filter(|test| lines.iter().any(|line| range(test).contains(line))) {
+            for test in failing.iter().filter(|test| lines.iter().any(|line| range(&file.text, test).contains(line))) {
                 let shown = self.shown(&Part::new(path, test), &file.text);
                 let tokens = self.session.engine.count(&shown);
                 if tokens <= left {
@@ -226,12 +258,19 @@ impl Turn<'_> {
     /// The functions with the lines that are most likely at fault; of several the one in which the failure came up, if it is one.
     fn suspicious_parts(&self) -> Vec<Part> {
         let mut found: Vec<(f64, f64, Part)> = Vec::new();
+        let named: Vec<&RelPath> =
+            self.record.seen().iter().chain(&self.left_out).filter(|path| !is_test(path.as_str())).collect();
         for (path, scores) in self.suspicious_files() {
+            // Where the request says which file it is about, it is that.
+            if !named.is_empty() && !named.contains(&&path) {
+                continue;
+            }
             let Ok(file) = self.session.workspace.read(&path) else { continue };
             let functions = functions(&path, &file.text);
             let mut sums: Vec<(f64, f64)> = vec![(0.0, 0.0); functions.len()];
             for (line, score) in scores {
-                let around = functions.iter().enumerate().filter(|(_, definition)| range(definition).contains(line));
+                let around =
+                    functions.iter().enumerate().filter(|(_, definition)| range(&file.text, definition).contains(line));
                 let Some((at, _)) = around.min_by_key(|(_, definition)| definition.end - definition.start) else {
                     continue;
                 };
@@ -241,7 +280,7 @@ impl Turn<'_> {
             found.extend(parts.map(|(definition, (most, sum))| (most, sum, Part::new(&path, definition))));
         }
         let most = found.iter().map(|(most, ..)| *most).fold(0.0, f64::max);
-        found.retain(|(own, _, part)| *own >= most && self.is_short(part));
+        found.retain(|(own, _, part)| *own >= most && self.fits(part));
         found.sort_by(|a, b| b.1.total_cmp(&a.1));
         let failed = |part: &Part| {
             let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
@@ -260,9 +299,10 @@ impl Turn<'_> {
         let names = |definition: &Definition| {
             let is_word = |word: &&str| {
                 let name = bare(word.split('(').next().unwrap_or_default());
-                let is_code = word.contains(['(', '`']) || name.bytes().any(|byte| !byte.is_ascii_lowercase());
-                // "add" and "test" are words as well.
-                name == definition.qualified() || (name == definition.name && is_code)
+                // "add" and "Test" are words as well.
+                let is_code = word.contains(['(', '`', '_']) || name.chars().skip(1).any(char::is_uppercase);
+                let is_method = !definition.scope.is_empty() && name == definition.qualified();
+                is_method || (name == definition.name && is_code)
             };
             words.iter().any(is_word)
         };
@@ -273,12 +313,12 @@ impl Turn<'_> {
                 functions(path, &file.text).iter().filter(|definition| names(definition)).map(|d| Part::new(path, d)),
             );
         }
-        found.retain(|part| self.is_short(part));
+        found.retain(|part| self.fits(part));
         found.truncate(MOST);
         found
     }
 
-    fn is_short(&self, part: &Part) -> bool {
+    fn fits(&self, part: &Part) -> bool {
         let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
         part.of(&text).is_some_and(|own| self.fits_whole(self.session.engine.count(own)))
     }
@@ -323,7 +363,32 @@ mod tests {
             "def help(): pass\n\ndef size(a):\n    return -a\n",
         );
         replaced("size", "    def size(a):\n        return -a\n", "def size(a):\n    return -a\n");
+        // The whole file, as it is but for the function.
+        replaced("size", &TEXT.replace("return a", "return -a"), "def size(a):\n    return -a\n");
         assert_eq!(part("gone").replaced(TEXT, "x"), None);
+        assert_eq!(part("size").replaced(TEXT, "return -a\n"), None);
+        let open = TEXT.trim_end();
+        assert_eq!(part("size").replaced(open, "def size(a):\n    return a\n").as_deref(), Some(open));
+    }
+
+    #[test]
+    fn what_stands_before_a_function_is_none_of_it() {
+        let of = |path: &str, name: &str, text: &str| {
+            let path = path.to_owned().try_into().unwrap();
+            Part { path, name: name.into(), start: 1 }.of(text).map(str::to_owned)
+        };
+        let text = "class Stack:  # last in, first out\n    def push(self):\n        pass\n";
+        assert_eq!(of("a.py", "Stack.push", text).as_deref(), Some("    def push(self):\n        pass\n"));
+        let text = "LIMIT = 3  # seconds\n# Gets it.\n@cached\ndef get():\n    pass\n";
+        assert_eq!(of("a.py", "get", text).as_deref(), Some("# Gets it.\n@cached\ndef get():\n    pass\n"));
+        let text =
+            "class A {\n    @Autowired private Foo foo;\n    @Override\n    int get() {\n        return 1;\n    }\n}\n";
+        assert_eq!(
+            of("A.java", "A.get", text).as_deref(),
+            Some("    @Override\n    int get() {\n        return 1;\n    }\n")
+        );
+        let text = "/// Gets it.\n#[must_use]\npub fn get() -> u32 {\n    1\n}\n";
+        assert_eq!(of("a.rs", "get", text).as_deref(), Some(text));
     }
 
     #[test]
@@ -339,5 +404,6 @@ mod tests {
         assert_eq!(check("x\ny\nx\nz\n", "x\ny\nX\nz\n"), "y\nx\nz\n");
         assert_eq!(check("a\nb\n", "a\nnew\nb\n"), "a\nb\n");
         assert_eq!(check("a\nb\nc", "a\nc"), "b\n");
+        assert_eq!(check("0,\n0,\n0,\n0,\n", "0,\n1,\n0,\n0,\n"), "0,\n0,\n0,\n0,\n");
     }
 }

@@ -12,22 +12,27 @@ import unittest
 
 # For one test.
 SECONDS = 5.0
-MOST = 300
+MOST = 200
+# In one line of the report, which may be cut where it is long.
+A_LINE = 20
 
 ROOT = os.path.realpath(".") + os.sep
 # The path in the folder by a code's file name; None for what is not to be traced.
 paths = {}
 ran = set()
-# How many tests that fail, and that pass, run a line.
+# How many tests that fail, that pass, and that took too long run a line.
 counts = {}
-totals = [0, 0]
+totals = [0, 0, 0]
+FAILED, PASSED, LATE = range(3)
+late = False
 
 
 def path_of(name):
     if name not in paths:
         real = os.path.realpath(name)
         base = os.path.basename(real)
-        is_test = base.startswith(("test_", "conftest.")) or base.endswith(("_test.py", "_tests.py"))
+        is_test = base.startswith(("test_", "conftest.")) or base.endswith(("_test.py", "_tests.py", "tests.py", "test.py"))
+        is_test = is_test or bool({"test", "tests"} & set(real[len(ROOT) :].split(os.sep)[:-1]))
         is_own = not name.startswith("<") and real.startswith(ROOT) and "site-packages" not in real and not is_test
         paths[name] = real[len(ROOT) :] if is_own else None
     return paths[name]
@@ -44,10 +49,14 @@ def on_call(frame, _, __):
 
 
 def on_alarm(*_):
+    global late
+    late = True
     raise TimeoutError("the test takes too long")
 
 
 def begin():
+    global late
+    late = False
     ran.clear()
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, on_alarm)
@@ -61,10 +70,12 @@ def end():
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def count(passed):
-    totals[passed] += 1
+def count(has_passed):
+    # It may be slow because it is traced.
+    kind = PASSED if has_passed else LATE if late else FAILED
+    totals[kind] += 1
     for place in ran:
-        counts.setdefault(place, [0, 0])[passed] += 1
+        counts.setdefault(place, [0, 0, 0])[kind] += 1
 
 
 def with_pytest(arguments):
@@ -102,7 +113,8 @@ def with_unittest(arguments):
             count(False)
             raise
         end()
-        count(True)
+        # What fails in a `subTest` does not come through.
+        count(getattr(case._outcome, "success", True))
 
     unittest.TestCase._callTestMethod = traced
     unittest.main(module=None, argv=["unittest", *arguments], exit=False)
@@ -110,9 +122,10 @@ def with_unittest(arguments):
 
 def suspects():
     """Score, path and line, the likeliest first."""
-    for (name, line), (failed, passed) in counts.items():
-        if failed:
-            yield failed / math.sqrt(totals[0] * (failed + passed)), path_of(name), line
+    kind = FAILED if totals[FAILED] else LATE
+    for (name, line), tests in counts.items():
+        if tests[kind]:
+            yield tests[kind] / math.sqrt(totals[kind] * (tests[kind] + tests[PASSED])), path_of(name), line
 
 
 if __name__ == "__main__":
@@ -129,5 +142,6 @@ if __name__ == "__main__":
         sys.settrace(None)
         found = sorted(suspects(), key=lambda found: (-found[0], found[1:]))[:MOST]
         for path in dict.fromkeys(path for _, path, _ in found):
-            lines = " ".join("%d:%.3f" % (line, score) for score, other, line in found if other == path)
-            print("suspects:", path, lines, file=out, flush=True)
+            lines = ["%d:%.3f" % (line, score) for score, other, line in found if other == path]
+            for at in range(0, len(lines), A_LINE):
+                print("suspects:", path, *lines[at : at + A_LINE], file=out, flush=True)

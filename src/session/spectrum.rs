@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::check::{self, Check};
 use super::turn::Turn;
+use super::{Change, Event, wording};
+use crate::code::is_test;
 use crate::workspace::RelPath;
 
 /// Runs Python's tests under a tracer; its own text says how it is called.
@@ -25,7 +27,8 @@ pub(super) struct Spectrum {
 
 impl Spectrum {
     fn read(report: &str) -> Self {
-        let file = |line: &str| {
+        let mut files: Vec<(String, HashMap<usize, f64>)> = Vec::new();
+        let of_line = |line: &str| {
             let mut words = line.strip_prefix(REPORT)?.split(' ').rev().peekable();
             let mut scores = HashMap::new();
             while let Some((line, score)) = words.peek().and_then(|word| score(word)) {
@@ -36,7 +39,14 @@ impl Spectrum {
             path.reverse();
             Some((path.join(" "), scores))
         };
-        Self { files: report.lines().filter_map(file).collect() }
+        for (path, scores) in report.lines().filter_map(of_line) {
+            match files.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, known)) => known.extend(scores),
+                None => files.push((path, scores)),
+            }
+        }
+        files.retain(|(path, _)| !is_test(path));
+        Self { files }
     }
 
     /// The lines of a file, where failing tests run any.
@@ -81,12 +91,17 @@ impl Turn<'_> {
     /// Finds out which lines the failing tests run, as the files are now; once in a turn.
     pub(super) async fn trace(&mut self) {
         let command = self.check.as_ref().and_then(|check| tracing(&check.command));
-        let Some(command) = command.filter(|_| self.spectrum.is_none() && self.allows_checks()) else { return };
-        let limit = self.check_limit().max(self.checked_before.unwrap_or_default() * SLOWER);
+        let is_wanted = self.failed_before && self.spectrum.is_none() && wording::is_about_a_fault(&self.asked);
+        let Some(command) = command.filter(|_| is_wanted && self.allows_checks()) else { return };
+        self.publish(Event::Notice {
+            text: "running the tests once more to see which lines those that fail run".into(),
+        });
+        let slow = self.checked_before.unwrap_or_default() * SLOWER;
+        let limit = self.check_limit().max(slow).min(self.session.settings.command_timeout).min(self.time_left() / 2);
         let checked = check::ask(self.session, &Check::from(command), limit, &self.cancel).await;
-        if checked.as_ref().is_some_and(|checked| checked.applied.is_some()) {
-            // What it leaves behind it leaves behind as a check, too.
-            let _ = self.session.workspace.undo(1);
+        if let Some(applied) = checked.as_ref().and_then(|checked| checked.applied.clone()) {
+            self.record.changed(&applied.files);
+            self.session.publish_change(self.door, Change::Command, applied);
         }
         self.spectrum = Some(checked.map(|checked| Spectrum::read(&checked.output)).unwrap_or_default());
     }
@@ -170,5 +185,10 @@ mod tests {
             assert_eq!(spectrum.files.len(), 2);
         }
         assert!(Spectrum::read("no tests").files.is_empty());
+        let lines =
+            Spectrum::read("suspects: a.py 1:1.000 2:0.500\nsuspects: tests/b.py 1:1.000\nsuspects: a.py 9:0.100");
+        let path = RelPath::try_from("a.py".to_owned()).unwrap();
+        assert_eq!(lines.of(&path).map(HashMap::len), Some(3));
+        assert_eq!(lines.files.len(), 1);
     }
 }

@@ -56,6 +56,7 @@ pub(super) async fn run(session: &mut Session, door: &Door, prompt: String, canc
         drained: 0,
         check: None,
         checked_before: None,
+        failed_before: false,
         passed_before: 0,
         failure: String::new(),
         flawed: false,
@@ -98,6 +99,8 @@ pub(super) struct Turn<'a> {
     pub(super) check: Option<Check>,
     /// How long it took before any change; zero where it did not end.
     pub(super) checked_before: Option<Duration>,
+    /// Whether it failed then.
+    pub(super) failed_before: bool,
     /// How many of its tests passed then.
     pub(super) passed_before: usize,
     /// What the check said before any change; where it was not asked then, after the first.
@@ -245,6 +248,7 @@ impl Turn<'_> {
         }
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
         self.checked_before = Some(before.took.unwrap_or_default());
+        self.failed_before = !before.passed;
         self.passed_before = mend::passed(&before.output);
         if !before.passed {
             self.say_check("check-before", &before.output);

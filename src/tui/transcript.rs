@@ -152,7 +152,9 @@ impl Transcript {
 
     /// The file's text is complete, or will not be.
     pub fn end_draft(&mut self) {
-        if self.entries.pop_if(|entry| matches!(entry.block, Block::Draft(_))).is_some() {
+        let turn = self.entries.iter().rposition(|entry| matches!(entry.block, Block::User(_))).unwrap_or(0);
+        let drafts = self.entries.extract_if(turn.., |entry| matches!(entry.block, Block::Draft(_)));
+        if drafts.count() > 0 {
             self.open = false;
         }
     }

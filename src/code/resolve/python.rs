@@ -52,16 +52,17 @@ pub fn is_open(module: &Module) -> bool {
     let is_opening = |occurrence: &Occurrence| match of(occurrence) {
         // Who expects a name to be missing asks for it.
         "exec" | "execfile" | "globals" | "NameError" => true,
+        "locals" | "vars" => occurrence.scope == 0,
         "modules" => module.text[..occurrence.range.start].ends_with("sys."),
         _ => false,
     };
     module.is_old || module.tree.root_node().has_error() || module.names.iter().any(is_opening)
 }
 
-/// Whether a statement stands in a `try` or an `if`.
+/// Whether a statement stands in a `try`, an `if`, or a `with` that may suppress what it raises.
 fn is_conditional(statement: Node<'_>) -> bool {
     let around = std::iter::successors(statement.parent(), Node::parent);
-    around.into_iter().any(|node| matches!(node.kind(), "try_statement" | "if_statement"))
+    around.into_iter().any(|node| matches!(node.kind(), "try_statement" | "if_statement" | "with_statement"))
 }
 
 pub fn role(node: Node<'_>) -> Role<'_> {

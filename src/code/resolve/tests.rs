@@ -272,11 +272,14 @@ fn an_import_must_find_what_it_names() {
         ("lazy.py", "def __getattr__(name):\n    return name\n"),
         ("pkg/__init__.py", ""),
         ("pkg/core.py", "def load(): pass\n"),
+        ("src/datasets.py", ""),
+        ("tools/util.py", "def near(): pass\n"),
     ];
     let told = |path: &str, text: &str| undefined(&files, path, text);
     assert_eq!(told("a.py", "from util import slug, os, slugify\n"), ["line 1: util.py has no `slugify`"]);
+    assert_eq!(told("tools/run.py", "from util import near, slug, neither\n"), ["line 1: util.py has no `neither`"]);
     assert_eq!(told("pkg/b.py", "from .core import load, save as s\n"), ["line 1: pkg/core.py has no `save`"]);
-    let fine = "from open import x\nfrom lazy import y\nfrom pkg import made\nfrom elsewhere import z\nfrom util import __doc__\n\
+    let fine = "from datasets import load\nfrom open import x\nfrom lazy import y\nfrom pkg import made\nfrom elsewhere import z\nfrom util import __doc__\n\
                 try:\n    from util import fast\nexcept ImportError:\n    fast = None\n\
                 if fast:\n    from util import faster\n";
     assert_eq!(told("a.py", fine), [""; 0]);
@@ -287,6 +290,7 @@ fn only_what_an_edit_brings_in_is_told() {
     let (_folder, index) = index(&[]);
     let before = "def f():\n    return injected\n";
     let after = "def f():\n    return [injected, injected, missing]\n";
+    assert_eq!(index.new_undefined("a.py", Some("def f(:\n"), after), []);
     let told: Vec<String> = index.new_undefined("a.py", Some(before), after).iter().map(ToString::to_string).collect();
     assert_eq!(told, ["line 2: `missing` is not defined"]);
 }

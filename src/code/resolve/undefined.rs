@@ -50,11 +50,11 @@ impl Index {
     /// in a language whose scopes are not known, and in a text that binds names in ways that cannot be seen.
     pub fn new_undefined(&self, path: &str, before: Option<&str>, after: &str) -> Vec<Undefined> {
         let of = |text: &str| Resolver::new(self).undefined(path, text);
-        let found = of(after);
+        let found = of(after).unwrap_or_default();
         if found.is_empty() {
             return found;
         }
-        let known = before.map(of).unwrap_or_default();
+        let Some(known) = before.map_or_else(|| Some(Vec::new()), of) else { return Vec::new() };
         brought_in(found, known, |old, new| old.name == new.name && old.from == new.from)
     }
 }
@@ -65,10 +65,10 @@ pub fn knows_scopes(path: &str) -> bool {
 }
 
 impl Resolver<'_> {
-    /// The undefined names of a text that stands, or is to stand, in `file`; each once.
-    fn undefined(&mut self, file: &str, text: &str) -> Vec<Undefined> {
+    /// The undefined names of a text that stands, or is to stand, in `file`, each once; `None` where they cannot be told.
+    fn undefined(&mut self, file: &str, text: &str) -> Option<Vec<Undefined>> {
         let module = Some(text.to_owned()).filter(|_| knows_scopes(file)).and_then(python::read);
-        let Some(module) = module.filter(|module| !python::is_open(module)) else { return Vec::new() };
+        let module = module.filter(|module| !python::is_open(module))?;
         let missing = module.imports.iter().filter_map(|(line, import)| self.missing(file, *line, import));
         let mut found: Vec<Undefined> = missing.collect();
         // What a module brings along of which everything is imported is not seen.
@@ -79,22 +79,33 @@ impl Resolver<'_> {
                 found.push(Undefined { line: occurrence.line, name: name.to_owned(), from: None });
             }
         }
-        found
+        Some(found)
     }
 
     /// What is imported from a file that does not have it.
     fn missing(&mut self, file: &str, line: u32, import: &Import) -> Option<Undefined> {
         let name = import.name.as_deref().filter(|name| !is_given(name))?;
-        let from = self.file_of(file, import.level, &import.parts)?;
-        // What a package has may be made when it is built.
-        if from.ends_with("__init__.py") {
-            return None;
+        let files = self.files_of(file, import);
+        let mut lacks = |from: &String| {
+            let there = self.module(from)?;
+            let bindings = &there.scopes[0].bindings;
+            let is_known = there.stars.is_empty() && !python::is_open(&there) && !bindings.contains_key("__getattr__");
+            // What a package has may be made when it is built.
+            Some(is_known && !from.ends_with("__init__.py") && !bindings.contains_key(name))
+        };
+        let is_missing = files.iter().all(|from| lacks(from) == Some(true));
+        let from = files.first().filter(|_| is_missing)?.clone();
+        Some(Undefined { line, name: name.to_owned(), from: Some(from) })
+    }
+
+    /// The files that a module may be: a relative one's, or what lies at the root or beside the file, whichever is run.
+    fn files_of(&self, file: &str, import: &Import) -> Vec<String> {
+        if import.level > 0 {
+            return self.file_of(file, import.level, &import.parts).into_iter().collect();
         }
-        let there = self.module(&from)?;
-        let bindings = &there.scopes[0].bindings;
-        let is_known = there.stars.is_empty() && !python::is_open(&there) && !bindings.contains_key("__getattr__");
-        let is_missing = is_known && !bindings.contains_key(name);
-        is_missing.then(|| Undefined { line, name: name.to_owned(), from: Some(from) })
+        let rest = import.parts.join("/");
+        let beside = file.rsplit_once('/').map(|(folder, _)| format!("{folder}/{rest}"));
+        [Some(rest), beside].into_iter().flatten().filter_map(|path| self.known(&path)).collect()
     }
 }
 

@@ -96,8 +96,7 @@ async fn of_a_long_file_the_function_that_the_failing_test_runs_is_written_anew(
 #[tokio::test]
 async fn of_a_long_file_the_lines_that_the_failing_test_runs_are_drawn() {
     let tries = [text("def half(self, n):\n    return n // 4\n```")];
-    let lines = ["return n // 3", "return n // 2", "return n // 3", "return n // 2", "return n // 3"];
-    let lines = lines.map(|line| text(&format!("        {line}")));
+    let lines = (0..15).map(|i| text(&format!("        return n // {}", 3 - i % 2)));
     let change = |s: &mut Session| {
         small(s);
         s.settings.check_attempts = 11;
@@ -108,8 +107,19 @@ async fn of_a_long_file_the_lines_that_the_failing_test_runs_are_drawn() {
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py; the check passes".into()));
     let file = fs::read_to_string(stage.folder.path().join("calc.py")).unwrap();
     assert_eq!(file, calc.replace("n // 3", "n // 2"));
-    // The one line that only the failing test runs, five times.
-    assert_eq!(stage.engine.requests().iter().filter(|request| request.infill.is_some()).count(), 5);
+    // The one line that only the failing test runs, again and again.
+    assert_eq!(stage.engine.requests().iter().filter(|request| request.infill.is_some()).count(), 15);
+}
+
+#[tokio::test]
+async fn what_is_no_mistake_is_not_looked_for_in_one_function() {
+    let edit = call("edit", json!({ "path": "calc.py", "old": "return 'calc'", "new": "return 'sums'" }));
+    let mut stage = stage(vec![text("change"), edit], small);
+    long_calc(&stage);
+    let request = "Calc.name should be sums in calc.py, for `python3 -m unittest -q test_calc.py`";
+    let events = stage.ask(request, Decision::Once).await;
+    assert!(!events.iter().any(|event| matches!(event, Event::Notice { text } if text.contains("once more"))));
+    assert!(matches!(stage.engine.requests()[1].constraint, Constraint::MustCall(_)), "an edit anywhere is demanded");
 }
 
 #[tokio::test]
