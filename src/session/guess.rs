@@ -58,7 +58,8 @@ impl Turn<'_> {
         let able = self.session.engine.info().infill && self.session.profile.versions;
         let able = able && self.session.settings.check_attempts > 1;
         let wanted = path.as_str().ends_with(".py") && wording::is_about_a_fault(&self.asked);
-        if self.check.is_some() || !able || !wanted || !self.may_weigh() {
+        let in_part = self.prepared.as_ref().is_some_and(|prepared| !prepared.parts.is_empty());
+        if in_part || self.check.is_some() || !able || !wanted || !self.may_weigh() {
             return None;
         }
         let before = self.session.workspace.read(&path).ok()?.text;

@@ -50,8 +50,8 @@ pub(super) struct Mark {
 pub(super) struct Prepared {
     /// The file that is written anew.
     pub path: Option<RelPath>,
-    /// Of a long file the function that is written anew.
-    pub part: Option<Part>,
+    /// Of a long file the functions that may be at fault: the first is written anew, and where that was in vain the next.
+    pub parts: Vec<Part>,
     /// Those that are written instead, one after the other: new ones, and what must change with them.
     pub files: Vec<RelPath>,
     pub mark: Mark,
@@ -66,7 +66,7 @@ pub(super) struct Prepared {
 impl Prepared {
     fn at(mark: Mark) -> Self {
         let (files, written, tries) = (Vec::new(), Vec::new(), Tries::default());
-        Self { path: None, part: None, files, mark, drawn_first: false, written, tries }
+        Self { path: None, parts: Vec::new(), files, mark, drawn_first: false, written, tries }
     }
 }
 
@@ -144,15 +144,16 @@ impl Turn<'_> {
         {
             return Ok(Some(Outcome::Interrupted));
         }
-        let part = self.part().await?;
-        let path = part.as_ref().map(|part| part.path.clone()).or(open.filter(|_| is_short));
-        let say = match (&part, &path) {
-            (Some(part), _) => self.ask_for(part),
-            (None, Some(path)) => prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]),
-            (None, None) => prompt::text(&self.session.workspace, "change-part", &[]),
+        let parts = self.parts().await?;
+        let path = parts.first().map(|part| part.path.clone()).or(open.filter(|_| is_short));
+        let say = match &path {
+            // Each try says which of them.
+            Some(_) if !parts.is_empty() => None,
+            Some(path) => Some(prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())])),
+            None => Some(prompt::text(&self.session.workspace, "change-part", &[])),
         };
-        self.say(Message::new(Role::User, say));
-        self.prepared = Some(Prepared { path, part, ..Prepared::at(self.mark()) });
+        say.into_iter().for_each(|say| self.say(Message::new(Role::User, say)));
+        self.prepared = Some(Prepared { path, parts, ..Prepared::at(self.mark()) });
         Ok(None)
     }
 
@@ -322,7 +323,11 @@ impl Turn<'_> {
     /// writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let file = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let part = self.prepared.as_ref().and_then(|prepared| prepared.part.clone());
+        let part = self.next_part();
+        if let Some(part) = &part {
+            let ask = self.ask_for(part);
+            self.say(Message::new(Role::User, ask));
+        }
         let old = match &part {
             Some(part) => part.of(&file).unwrap_or_default().to_owned(),
             None => file.clone(),

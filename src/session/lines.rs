@@ -101,7 +101,7 @@ impl Turn<'_> {
 
     /// Whether single lines are drawn before anything else is tried: of a long function with a mistake that a check shows.
     pub(super) fn is_line_by_line(&self) -> bool {
-        let part = self.prepared.as_ref().and_then(|prepared| prepared.part.as_ref());
+        let part = self.prepared.as_ref().and_then(|prepared| prepared.parts.first());
         let is_long = part.is_some_and(|part| {
             let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
             let own = part.of(&text).unwrap_or_default();

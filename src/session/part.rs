@@ -154,21 +154,30 @@ pub(super) fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
 }
 
 impl Turn<'_> {
-    /// The function in which a mistake is to be mended, where what may change is too long to be written anew, and the failing tests
-    /// or the request tell of one that is not. What else a request may want need not be the change of one function.
-    pub(super) async fn part(&mut self) -> Result<Option<Part>, TurnError> {
+    /// The functions in one of which a mistake is to be mended, where what may change is too long to be written anew, and the failing
+    /// tests or the request tell of some that are not; the likeliest first, all of one file. What else a request may want need not
+    /// be the change of one function.
+    pub(super) async fn parts(&mut self) -> Result<Vec<Part>, TurnError> {
         let is_fault = wording::is_about_a_fault(&self.asked);
         if self.session.profile.form != Form::Whole || !is_fault || !self.goes_by_function(self.open_tokens()) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         self.trace().await;
         let mut parts = self.suspicious_parts();
         if parts.is_empty() {
             parts = self.named_parts();
         }
-        if parts.len() < 2 {
-            return Ok(parts.pop());
+        if parts.len() > 1 {
+            let first = self.likeliest(&parts).await?;
+            parts.swap(0, first);
+            let path = parts[0].path.clone();
+            parts.retain(|part| part.path == path);
         }
+        Ok(parts)
+    }
+
+    /// Which of several functions the model thinks has to change.
+    async fn likeliest(&mut self, parts: &[Part]) -> Result<usize, TurnError> {
         self.make_room()?;
         let question = prompt::text(&self.session.workspace, "which-function", &[]);
         let is_twice = |part: &Part| parts.iter().filter(|other| other.name == part.name).count() > 1;
@@ -179,7 +188,15 @@ impl Turn<'_> {
         let labels: Vec<String> = parts.iter().map(label).collect();
         let names: Vec<&str> = labels.iter().map(String::as_str).collect();
         let name = step::choose(self.session, question, &names, &self.cancel).await?;
-        Ok(labels.iter().position(|label| *label == name).map(|at| parts.swap_remove(at)))
+        Ok(labels.iter().position(|label| *label == name).unwrap_or(0))
+    }
+
+    /// The function to write anew now; the next one is another, if there are several.
+    pub(super) fn next_part(&mut self) -> Option<Part> {
+        let parts = &mut self.prepared.as_mut()?.parts;
+        let part = parts.first().cloned()?;
+        parts.rotate_left(1);
+        Some(part)
     }
 
     /// Takes the functions that the failing tests run most for what the request is about, where their files are too long to be
@@ -325,7 +342,7 @@ impl Turn<'_> {
 
     /// A call that gives a file this content: by the lines that differ, where it is not written as a whole.
     pub(super) fn content_call(&self, path: &RelPath, content: &str) -> Call {
-        let in_part = self.prepared.as_ref().is_some_and(|prepared| prepared.part.is_some());
+        let in_part = self.prepared.as_ref().is_some_and(|prepared| !prepared.parts.is_empty());
         match self.session.workspace.read(path) {
             Ok(file) if in_part || !self.fits_whole(self.session.engine.count(&file.text)) => {
                 edit_call(path, &file.text, content)

@@ -94,6 +94,33 @@ async fn of_a_long_file_the_function_that_the_failing_test_runs_is_written_anew(
 }
 
 #[tokio::test]
+async fn where_one_function_was_not_at_fault_the_next_is_written_anew() {
+    let name = text("    def name(self):\n        return 'sums'\n```");
+    let half = text("    def half(self, n):\n        return n // 2\n```");
+    let change = |s: &mut Session| {
+        small(s);
+        s.profile.lines = false;
+    };
+    let mut stage = stage(vec![text("Calc.name"), name, half], change);
+    let calc = long_calc(&stage);
+    let test = stage.folder.path().join("test_calc.py");
+    let both =
+        fs::read_to_string(&test).unwrap().replace("Calc().half(4), 2", "(Calc().half(4), Calc().name()), (2, 'calc')");
+    fs::write(&test, both.split("    def test_others").next().unwrap()).unwrap();
+    let events = stage.ask(MEND, Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py; the check passes".into()));
+    assert_eq!(fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), calc.replace("n // 3", "n // 2"));
+    let requests = stage.engine.requests();
+    assert!(
+        matches!(&requests[0].constraint, Constraint::OneOf(names) if names.len() == 2),
+        "{:?}",
+        requests[0].constraint
+    );
+    let asked = |request: &Request| request.messages.last().unwrap().content.clone();
+    assert!(asked(&requests[1]).contains("`Calc.name`") && asked(&requests[2]).contains("`Calc.half`"));
+}
+
+#[tokio::test]
 async fn of_a_long_file_the_lines_that_the_failing_test_runs_are_drawn() {
     let tries = [text("def half(self, n):\n    return n // 4\n```")];
     let lines = (0..15).map(|i| text(&format!("        return n // {}", 3 - i % 2)));
