@@ -211,7 +211,7 @@ pub async fn server(config: &Config) -> Result<RemoteEngine, Error> {
         }),
         dialect: config.dialect.clone(),
         thinking: config.thinking,
-        suits: Arc::new({
+        suits: remote::Suits::new({
             let changes = config.profile.clone();
             move |architecture, parameters| Profile::dialect_of(architecture, parameters, &changes)
         }),

@@ -23,7 +23,10 @@ pub(super) fn named_lines(path: &RelPath, failure: &str) -> Vec<usize> {
         let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '\n');
         digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<usize>().ok())
     };
-    let behind = failure.match_indices(name).map(|(at, _)| &failure[at + name.len()..]);
+    // `a.py` is no part of `test_a.py`.
+    let is_whole = |at: usize| !failure[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let named = failure.match_indices(name).filter(|(at, _)| is_whole(*at));
+    let behind = named.map(|(at, _)| &failure[at + name.len()..]);
     behind.filter_map(number).filter_map(|line| line.checked_sub(1)).collect()
 }
 
@@ -138,6 +141,14 @@ kth.py:2: IndexError
 =========================== short test summary info ============================
 FAILED test_kth.py::test_kth[one] - IndexError: list index out of range
 2 failed, 1 passed in 0.06s";
+
+    #[test]
+    fn lines_are_those_of_the_file_itself() {
+        let path = "src/a.py".to_owned().try_into().unwrap();
+        let output =
+            "tests/test_a.py:7: in f\nsrc/a.py:12: Error\n  File \"/x/src/a.py\", line 3, in g\na.py: no line\n";
+        assert_eq!(named_lines(&path, output), [11, 2]);
+    }
 
     #[test]
     fn of_pytest_the_values_and_the_errors_stay() {

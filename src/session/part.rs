@@ -1,6 +1,7 @@
 //! The function to change in a file that is too long to be written anew: which one it is, and how what the model writes in its
 //! place gets there.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -93,6 +94,19 @@ fn is_function(definition: &Definition) -> bool {
     matches!(definition.kind, Kind::Function | Kind::Method)
 }
 
+/// Lines with their scores by the innermost function around them.
+fn by_function(path: &RelPath, text: &str, scores: &HashMap<usize, f64>) -> Vec<(Definition, HashMap<usize, f64>)> {
+    let functions = functions(path, text);
+    let mut lines: Vec<HashMap<usize, f64>> = vec![HashMap::new(); functions.len()];
+    for (line, score) in scores {
+        let around = functions.iter().enumerate().filter(|(_, definition)| range(text, definition).contains(line));
+        if let Some((at, _)) = around.min_by_key(|(_, definition)| definition.end - definition.start) {
+            lines[at].insert(*line, *score);
+        }
+    }
+    functions.into_iter().zip(lines).filter(|(_, lines)| !lines.is_empty()).collect()
+}
+
 /// The lines of a definition, from 0, with its comments and decorators, but without a line before it that has a comment and is
 /// something else.
 fn range(text: &str, definition: &Definition) -> Range<usize> {
@@ -163,16 +177,17 @@ impl Turn<'_> {
             return Ok(Vec::new());
         }
         self.trace().await;
-        let mut parts = self.suspicious_parts();
+        let (mut parts, mut first) = self.suspicious_parts();
         if parts.is_empty() {
             parts = self.named_parts();
+            first = parts.len();
         }
-        if parts.len() > 1 {
-            let first = self.likeliest(&parts).await?;
-            parts.swap(0, first);
-            let path = parts[0].path.clone();
-            parts.retain(|part| part.path == path);
+        if first > 1 {
+            let likeliest = self.likeliest(&parts[..first]).await?;
+            parts.swap(0, likeliest);
         }
+        let path = parts.first().map(|part| part.path.clone());
+        parts.retain(|part| Some(&part.path) == path.as_ref());
         Ok(parts)
     }
 
@@ -202,10 +217,10 @@ impl Turn<'_> {
     /// Takes the functions that the failing tests run most for what the request is about, where their files are too long to be
     /// shown; the model sees them where there are several to choose from. Returns whether there are any.
     pub(super) fn show_suspicious_parts(&mut self) -> bool {
-        let parts = self.suspicious_parts();
+        let (parts, first) = self.suspicious_parts();
         let mut files = String::new();
         let mut found = false;
-        for part in &parts {
+        for part in &parts[..first] {
             let Ok(file) = self.session.workspace.read(&part.path) else { continue };
             if self.goes_by_function(self.session.engine.count(&file.text)) {
                 found = true;
@@ -214,7 +229,7 @@ impl Turn<'_> {
             }
         }
         // Of one that is to be written anew the order to do so shows it.
-        if found && (parts.len() > 1 || self.session.profile.form != Form::Whole) {
+        if found && (first > 1 || self.session.profile.form != Form::Whole) {
             let text = prompt::text(&self.session.workspace, "located", &[("files", &files)]);
             self.say(Message::new(Role::User, text));
         }
@@ -272,9 +287,10 @@ impl Turn<'_> {
         !self.fits_whole(tokens) || (tokens > FROM && wording::is_about_a_fault(&self.asked))
     }
 
-    /// The functions with the lines that are most likely at fault; of several the one in which the failure came up, if it is one.
-    fn suspicious_parts(&self) -> Vec<Part> {
-        let mut found: Vec<(f64, f64, Part)> = Vec::new();
+    /// The functions that failing tests run, the likeliest to be at fault first: those in which the failure came up, then by their
+    /// most suspicious line. With it, how many of them come first.
+    fn suspicious_parts(&self) -> (Vec<Part>, usize) {
+        let mut found: Vec<(bool, f64, f64, Part)> = Vec::new();
         let named: Vec<&RelPath> =
             self.record.seen().iter().chain(&self.left_out).filter(|path| !is_test(path.as_str())).collect();
         for (path, scores) in self.suspicious_files() {
@@ -283,31 +299,21 @@ impl Turn<'_> {
                 continue;
             }
             let Ok(file) = self.session.workspace.read(&path) else { continue };
-            let functions = functions(&path, &file.text);
-            let mut sums: Vec<(f64, f64)> = vec![(0.0, 0.0); functions.len()];
-            for (line, score) in scores {
-                let around =
-                    functions.iter().enumerate().filter(|(_, definition)| range(&file.text, definition).contains(line));
-                let Some((at, _)) = around.min_by_key(|(_, definition)| definition.end - definition.start) else {
-                    continue;
-                };
-                sums[at] = (sums[at].0.max(*score), sums[at].1 + score);
+            let failed = failure::named_lines(&path, &self.failure);
+            for (definition, lines) in by_function(&path, &file.text, scores) {
+                let part = Part::new(&path, &definition);
+                let came_up = lines.keys().any(|line| failed.contains(line));
+                let most = lines.values().copied().fold(0.0, f64::max);
+                if self.fits(&part) {
+                    found.push((came_up, most, lines.values().sum(), part));
+                }
             }
-            let parts = functions.iter().zip(sums).filter(|(_, (most, _))| *most > 0.0);
-            found.extend(parts.map(|(definition, (most, sum))| (most, sum, Part::new(&path, definition))));
         }
-        let most = found.iter().map(|(most, ..)| *most).fold(0.0, f64::max);
-        found.retain(|(own, _, part)| *own >= most && self.fits(part));
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let failed = |part: &Part| {
-            let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
-            let lines = part.lines(&text).unwrap_or_default();
-            failure::named_lines(&part.path, &self.failure).iter().any(|line| lines.contains(line))
-        };
-        if found.iter().any(|(.., part)| failed(part)) {
-            found.retain(|(.., part)| failed(part));
-        }
-        found.into_iter().map(|(.., part)| part).take(MOST).collect()
+        found.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(b.2.total_cmp(&a.2)));
+        found.truncate(MOST);
+        let is_first = |other: &(bool, f64, f64, Part)| (other.0, other.1) == (found[0].0, found[0].1);
+        let first = found.iter().filter(|other| is_first(other)).count();
+        (found.into_iter().map(|(.., part)| part).collect(), first)
     }
 
     /// The functions of the files before the model that the request names.

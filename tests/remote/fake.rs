@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use moru::dialect::{Call, Message, Role, ToolSpec};
-use moru::engine::remote::{Options, Reach, RemoteEngine};
+use moru::engine::remote::{Options, Reach, RemoteEngine, Suits};
 use moru::engine::{Constraint, Delta, Engine, EngineError, Request, Usage};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -125,7 +125,7 @@ pub fn options(addresses: &str) -> Options {
         api: None,
         dialect: None,
         thinking: None,
-        suits: Arc::new(|_, _| None),
+        suits: Suits::new(|_, _| None),
         template: None,
         idle: Duration::from_secs(20),
     }

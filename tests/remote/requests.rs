@@ -1,9 +1,7 @@
 //! What servers are sent, by their kind.
 
-use std::sync::Arc;
-
 use moru::dialect::{Call, Message, Role};
-use moru::engine::remote::{Api, Options, RemoteEngine};
+use moru::engine::remote::{Api, Options, RemoteEngine, Suits};
 use moru::engine::{Constraint, Engine, Request, Sampling};
 use serde_json::{Value, json};
 
@@ -279,9 +277,9 @@ async fn so_does_a_demand() {
 async fn a_small_model_whose_template_is_known_gets_the_form_that_suits_it() {
     let fake = llama_server(Vec::new()).await;
     let suits = |_: &str, parameters: u64| (parameters > 0).then(|| "fenced".to_owned());
-    let engine = RemoteEngine::connect(&Options { suits: Arc::new(suits), ..options(&fake.address) }).await.unwrap();
+    let engine = RemoteEngine::connect(&Options { suits: Suits::new(suits), ..options(&fake.address) }).await.unwrap();
     assert_eq!((engine.api(), engine.info().dialect.as_str()), (Api::Completions, "fenced"));
-    let chat = Options { suits: Arc::new(suits), api: Some(Api::Chat), ..options(&fake.address) };
+    let chat = Options { suits: Suits::new(suits), api: Some(Api::Chat), ..options(&fake.address) };
     assert_eq!(RemoteEngine::connect(&chat).await.unwrap().api(), Api::Chat);
 }
 

@@ -25,6 +25,7 @@ mod taught;
 mod thought;
 mod turn;
 
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,8 +79,24 @@ pub enum Api {
     Completions,
 }
 
-/// Which server, and how to use it.
+/// Tells the wire form that suits a model of an architecture and a number of parameters.
 #[derive(Clone)]
+pub struct Suits(Arc<dyn Fn(&str, u64) -> Option<String> + Send + Sync>);
+
+impl Suits {
+    pub fn new(tell: impl Fn(&str, u64) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for Suits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Suits")
+    }
+}
+
+/// Which server, and how to use it.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `URL[,URL…]`: replicas of one model.
     pub addresses: String,
@@ -95,8 +112,8 @@ pub struct Options {
     pub dialect: Option<String>,
     /// How much a reasoning model thinks; as its template has it where `None`.
     pub thinking: Option<Thinking>,
-    /// The wire form that suits a model of this architecture and number of parameters, where `dialect` is `None`.
-    pub suits: Arc<dyn Fn(&str, u64) -> Option<String> + Send + Sync>,
+    /// Asked where `dialect` is `None`.
+    pub suits: Suits,
     /// The model's chat template, for servers that do not tell it.
     pub template: Option<PathBuf>,
     /// How long a server may say nothing.
@@ -318,7 +335,7 @@ fn planner(
     // What knows no form of its own is taught one, by a prompt that no server renders.
     let own = own.filter(|dialect| dialect.name() != TAUGHT);
     let parameters = server.parameters.unwrap_or(u64::MAX);
-    let suited = (options.suits)(server.architecture.as_deref().unwrap_or_default(), parameters);
+    let suited = (options.suits.0)(server.architecture.as_deref().unwrap_or_default(), parameters);
     let chosen = options.dialect.clone().or(suited);
     let api = way(options, &server, template.is_some(), chosen.is_some(), place)?;
     let text = template.as_deref().unwrap_or_default();
