@@ -79,9 +79,11 @@ pub enum Api {
     Completions,
 }
 
+type Tell = dyn Fn(&str, u64) -> Option<String> + Send + Sync;
+
 /// Tells the wire form that suits a model of an architecture and a number of parameters.
 #[derive(Clone)]
-pub struct Suits(Arc<dyn Fn(&str, u64) -> Option<String> + Send + Sync>);
+pub struct Suits(Arc<Tell>);
 
 impl Suits {
     pub fn new(tell: impl Fn(&str, u64) -> Option<String> + Send + Sync + 'static) -> Self {
