@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::check::Check;
-use crate::workspace::RelPath;
+use crate::workspace::{RelPath, common_lines};
 
 /// Finds and runs them; its own text says how it is called.
 const RUNNER: &str = include_str!("examples.py");
@@ -46,9 +46,7 @@ pub(super) fn weighing(path: &RelPath, function: &str, tests: &str, text: &str, 
 /// The lines of a version that stand in place of some of a text's: the first of these, the one behind the last, the lines.
 fn difference(old: &[&str], version: &str) -> Value {
     let new: Vec<&str> = version.split('\n').collect();
-    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
-    let first = same(&mut old.iter().zip(&new));
-    let last = same(&mut old[first..].iter().rev().zip(new[first..].iter().rev()));
+    let (first, last) = common_lines(old, &new);
     json!([first, old.len() - last, new[first..new.len() - last]])
 }
 

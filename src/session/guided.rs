@@ -1,8 +1,6 @@
 //! The guided workflow, for models that are too small to find their own way: the session settles what is wanted, demands one
 //! call at a time, and lets a change that failed be drawn again rather than mended.
 
-use serde_json::Value;
-
 use super::check::{Check, Checked};
 use super::examples;
 use super::follow;
@@ -16,9 +14,10 @@ use super::project;
 use super::record::Record;
 use super::step::{self, Limits};
 use super::turn::{Act, Turn, TurnError};
+use super::written::block;
 use super::{Change, Event, Outcome, prompt};
 use crate::code::is_test;
-use crate::dialect::{Call, Message, Role, ToolSpec};
+use crate::dialect::{Message, Role, ToolSpec};
 use crate::engine::{Constraint, Sampling, Stop};
 use crate::workspace::RelPath;
 
@@ -459,48 +458,5 @@ impl Turn<'_> {
         }
         let warmer = (RETRY_TEMPERATURE + RETRY_STEP * self.retries as f32).min(RETRY_MOST);
         Sampling { temperature: own.temperature.max(warmer), seed: own.seed + self.retries, ..own }
-    }
-}
-
-/// What stands in a code block, of which the first line is left out, up to the fence that ends it: the last line, or the first
-/// fence that ends no block inside.
-fn block<'t>(text: &'t str, fence: &str) -> Option<&'t str> {
-    if let Some(content) =
-        text.trim_end().strip_suffix(fence).filter(|content| content.is_empty() || content.ends_with('\n'))
-    {
-        return Some(content);
-    }
-    let (mut depth, mut at) = (0, 0);
-    for line in text.split_inclusive('\n') {
-        match line.trim_end().strip_prefix(fence) {
-            Some("") if depth == 0 => return Some(&text[..at]),
-            Some("") => depth -= 1,
-            Some(_) => depth += 1,
-            None => {}
-        }
-        at += line.len();
-    }
-    None
-}
-
-pub(super) fn write_call(path: &RelPath, content: &str) -> Call {
-    let arguments = [("path", path.as_str()), ("content", content)];
-    let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
-    Call { id: String::new(), name: "write".into(), arguments: arguments.into_iter().collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_ends_with_the_fence_that_ends_no_other() {
-        assert_eq!(block("a\n```", "```"), Some("a\n"));
-        assert_eq!(block("a\n```\nThat is all.", "```"), Some("a\n"));
-        assert_eq!(block("a\n```sh\nb\n```\nc\n```\nThat is all.", "```"), Some("a\n```sh\nb\n```\nc\n"));
-        assert_eq!(block("a\n```\nb\n```\nc\n```\n", "```"), Some("a\n```\nb\n```\nc\n"));
-        assert_eq!(block("```", "```"), Some(""));
-        assert_eq!(block("x = '```", "```"), None);
-        assert_eq!(block("a", "```"), None);
     }
 }

@@ -107,7 +107,7 @@ impl Turn<'_> {
             let own = part.of(&text).unwrap_or_default();
             lines::code_lines(Path::new(part.path.as_str()), own).len() > LONG
         });
-        is_long && self.failed_before && wording::is_about_a_fault(&self.asked) && self.is_time_for_lines(1)
+        is_long && self.failed_before && self.is_time_for_lines(FIRST_FOR_FAULT)
     }
 
     /// Draws lines of the file that stood nearest to passing the check, and tries them. The tries' own changes are taken back.

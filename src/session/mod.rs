@@ -33,6 +33,7 @@ mod tests;
 mod turn;
 mod window;
 mod wording;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;

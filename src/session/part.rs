@@ -4,15 +4,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use serde_json::Value;
-
-use super::guided::write_call;
 use super::profile::{Form, Workflow};
 use super::turn::{Turn, TurnError};
 use super::wording::{self, bare};
 use super::{failure, prompt, step};
 use crate::code::{self, Definition, Kind, is_test};
-use crate::dialect::{Call, Message, Role};
+use crate::dialect::{Message, Role};
 use crate::workspace::RelPath;
 
 /// Functions among which the model picks, at most.
@@ -97,10 +94,11 @@ fn is_function(definition: &Definition) -> bool {
 /// Lines with their scores by the innermost function around them.
 fn by_function(path: &RelPath, text: &str, scores: &HashMap<usize, f64>) -> Vec<(Definition, HashMap<usize, f64>)> {
     let functions = functions(path, text);
+    let ranges: Vec<Range<usize>> = functions.iter().map(|definition| range(text, definition)).collect();
     let mut lines: Vec<HashMap<usize, f64>> = vec![HashMap::new(); functions.len()];
     for (line, score) in scores {
-        let around = functions.iter().enumerate().filter(|(_, definition)| range(text, definition).contains(line));
-        if let Some((at, _)) = around.min_by_key(|(_, definition)| definition.end - definition.start) {
+        let around = ranges.iter().enumerate().filter(|(_, range)| range.contains(line));
+        if let Some((at, _)) = around.min_by_key(|(_, range)| range.len()) {
             lines[at].insert(*line, *score);
         }
     }
@@ -147,24 +145,6 @@ fn indented(text: &str, wanted: &str) -> String {
         _ => line.to_owned(),
     };
     text.split_inclusive('\n').map(line).collect()
-}
-
-/// A call that turns a file's text into another by the lines that differ, with as many around them as make the place certain.
-pub(super) fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
-    let (a, b): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
-    let mut first = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let mut last = a[first..].iter().rev().zip(b[first..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let part = |parts: &[&str], first: usize, last: usize| parts[first..parts.len() - last].concat();
-    while (first, last) != (0, 0) {
-        let text = part(&a, first, last);
-        if !text.trim().is_empty() && old.find(&text) == old.rfind(&text) {
-            break;
-        }
-        (first, last) = (first.saturating_sub(1), last.saturating_sub(1));
-    }
-    let arguments = [("path", path.to_string()), ("old", part(&a, first, last)), ("new", part(&b, first, last))];
-    let arguments = arguments.map(|(name, value)| (name.to_owned(), Value::from(value)));
-    Call { id: String::new(), name: "edit".into(), arguments: arguments.into_iter().collect() }
 }
 
 impl Turn<'_> {
@@ -282,9 +262,9 @@ impl Turn<'_> {
         prompt::fenced(part.path.as_str(), &place, part.of(text).unwrap_or_default())
     }
 
-    /// Whether a change had better be one of a function than of a whole file with this many tokens.
+    /// Whether a mistake had better be mended in one function than of a whole file with this many tokens.
     fn goes_by_function(&self, tokens: usize) -> bool {
-        !self.fits_whole(tokens) || (tokens > FROM && wording::is_about_a_fault(&self.asked))
+        !self.fits_whole(tokens) || tokens > FROM
     }
 
     /// The functions that failing tests run, the likeliest to be at fault first: those in which the failure came up, then by their
@@ -345,17 +325,6 @@ impl Turn<'_> {
         let text = self.session.workspace.read(&part.path).map(|file| file.text).unwrap_or_default();
         part.of(&text).is_some_and(|own| self.fits_whole(self.session.engine.count(own)))
     }
-
-    /// A call that gives a file this content: by the lines that differ, where it is not written as a whole.
-    pub(super) fn content_call(&self, path: &RelPath, content: &str) -> Call {
-        let in_part = self.prepared.as_ref().is_some_and(|prepared| !prepared.parts.is_empty());
-        match self.session.workspace.read(path) {
-            Ok(file) if in_part || !self.fits_whole(self.session.engine.count(&file.text)) => {
-                edit_call(path, &file.text, content)
-            }
-            _ => write_call(path, content),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -412,21 +381,5 @@ mod tests {
         );
         let text = "/// Gets it.\n#[must_use]\npub fn get() -> u32 {\n    1\n}\n";
         assert_eq!(of("a.rs", "get", text).as_deref(), Some(text));
-    }
-
-    #[test]
-    fn an_edit_names_lines_that_stand_there_once() {
-        let check = |old: &str, new: &str| {
-            let call = edit_call(&part("x").path, old, new);
-            let text = |name: &str| call.arguments[name].as_str().unwrap().to_owned();
-            assert_eq!(old.matches(&text("old")).count(), 1, "{call:?}");
-            assert_eq!(old.replacen(&text("old"), &text("new"), 1), new);
-            text("old")
-        };
-        assert_eq!(check("a\nb\nc\nd\n", "a\nB\nc\nd\n"), "b\n");
-        assert_eq!(check("x\ny\nx\nz\n", "x\ny\nX\nz\n"), "y\nx\nz\n");
-        assert_eq!(check("a\nb\n", "a\nnew\nb\n"), "a\nb\n");
-        assert_eq!(check("a\nb\nc", "a\nc"), "b\n");
-        assert_eq!(check("0,\n0,\n0,\n0,\n", "0,\n1,\n0,\n0,\n"), "0,\n0,\n0,\n0,\n");
     }
 }

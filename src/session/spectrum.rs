@@ -90,9 +90,11 @@ impl Turn<'_> {
 
     /// Finds out which lines the failing tests run, as the files are now; once in a turn.
     pub(super) async fn trace(&mut self) {
-        let command = self.check.as_ref().and_then(|check| tracing(&check.command));
         let is_wanted = self.failed_before && self.spectrum.is_none() && wording::is_about_a_fault(&self.asked);
-        let Some(command) = command.filter(|_| is_wanted && self.allows_checks()) else { return };
+        if !is_wanted || !self.allows_checks() {
+            return;
+        }
+        let Some(command) = self.check.as_ref().and_then(|check| tracing(&check.command)) else { return };
         self.publish(Event::Notice {
             text: "running the tests once more to see which lines those that fail run".into(),
         });

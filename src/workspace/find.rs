@@ -107,7 +107,7 @@ fn replace_exact(text: &str, at: usize, old: &str, new: &str) -> Splice {
 pub(super) fn narrow(splice: Splice, old: &str) -> Splice {
     let Splice { range, new } = splice;
     let (old, fresh) = (lines(old), lines(&new));
-    let (head, tail) = common(&old, &fresh);
+    let (head, tail) = common_lines(&old, &fresh);
     let length = |lines: &[&str]| lines.iter().map(|line| line.len()).sum::<usize>();
     let start = range.start + length(&old[..head]);
     let end = range.end - length(&old[old.len() - tail..]);
@@ -119,7 +119,7 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// How many lines at the start and at the end are the same.
-fn common(a: &[&str], b: &[&str]) -> (usize, usize) {
+pub fn common_lines(a: &[&str], b: &[&str]) -> (usize, usize) {
     let most = a.len().min(b.len());
     let head = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let tail = a.iter().rev().zip(b.iter().rev()).take(most - head).take_while(|(a, b)| a == b).count();
@@ -159,7 +159,7 @@ impl Block<'_> {
             (found.iter().map(|line| whole(line)).collect(), new.split_inclusive('\n').map(whole).collect());
         let (wanted, fresh): (Vec<&str>, Vec<&str>) =
             (wanted.iter().map(String::as_str).collect(), fresh.iter().map(String::as_str).collect());
-        let (mut head, tail) = common(&wanted, &fresh);
+        let (mut head, tail) = common_lines(&wanted, &fresh);
         let open = !found.last().is_some_and(|line| line.ends_with('\n'));
         if open && head == found.len() && fresh.len() > head {
             // Something comes after the file's last line, which needs a line break for that.

@@ -35,6 +35,7 @@ use disk::Disk;
 pub use edit::{Edit, Patch};
 pub use error::WorkspaceError;
 pub use file::TextFile;
+pub use find::common_lines;
 use lock::Lock;
 use path::Links;
 pub use path::RelPath;

@@ -1,0 +1,98 @@
+//! What a model wrote for a file, and the call that puts it there.
+
+use serde_json::Value;
+
+use super::turn::Turn;
+use crate::dialect::Call;
+use crate::workspace::{RelPath, common_lines};
+
+impl Turn<'_> {
+    /// A call that gives a file this content: by the lines that differ, where it is not written as a whole.
+    pub(super) fn content_call(&self, path: &RelPath, content: &str) -> Call {
+        let in_part = self.prepared.as_ref().is_some_and(|prepared| !prepared.parts.is_empty());
+        match self.session.workspace.read(path) {
+            Ok(file) if in_part || !self.fits_whole(self.session.engine.count(&file.text)) => {
+                edit_call(path, &file.text, content)
+            }
+            _ => write_call(path, content),
+        }
+    }
+}
+
+/// What stands in a code block, of which the first line is left out, up to the fence that ends it: the last line, or the first
+/// fence that ends no block inside.
+pub(super) fn block<'t>(text: &'t str, fence: &str) -> Option<&'t str> {
+    if let Some(content) =
+        text.trim_end().strip_suffix(fence).filter(|content| content.is_empty() || content.ends_with('\n'))
+    {
+        return Some(content);
+    }
+    let (mut depth, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        match line.trim_end().strip_prefix(fence) {
+            Some("") if depth == 0 => return Some(&text[..at]),
+            Some("") => depth -= 1,
+            Some(_) => depth += 1,
+            None => {}
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn write_call(path: &RelPath, content: &str) -> Call {
+    call("write", &[("path", path.as_str()), ("content", content)])
+}
+
+/// A call that turns a file's text into another by the lines that differ, with as many around them as make the place certain.
+fn edit_call(path: &RelPath, old: &str, new: &str) -> Call {
+    let (a, b): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+    let (mut first, mut last) = common_lines(&a, &b);
+    let part = |parts: &[&str], first: usize, last: usize| parts[first..parts.len() - last].concat();
+    while (first, last) != (0, 0) {
+        let text = part(&a, first, last);
+        if !text.trim().is_empty() && old.find(&text) == old.rfind(&text) {
+            break;
+        }
+        (first, last) = (first.saturating_sub(1), last.saturating_sub(1));
+    }
+    call("edit", &[("path", path.as_str()), ("old", &part(&a, first, last)), ("new", &part(&b, first, last))])
+}
+
+fn call(tool: &str, arguments: &[(&str, &str)]) -> Call {
+    let arguments = arguments.iter().map(|&(name, value)| (name.to_owned(), Value::from(value)));
+    Call { id: String::new(), name: tool.into(), arguments: arguments.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_ends_with_the_fence_that_ends_no_other() {
+        assert_eq!(block("a\n```", "```"), Some("a\n"));
+        assert_eq!(block("a\n```\nThat is all.", "```"), Some("a\n"));
+        assert_eq!(block("a\n```sh\nb\n```\nc\n```\nThat is all.", "```"), Some("a\n```sh\nb\n```\nc\n"));
+        assert_eq!(block("a\n```\nb\n```\nc\n```\n", "```"), Some("a\n```\nb\n```\nc\n"));
+        assert_eq!(block("```", "```"), Some(""));
+        assert_eq!(block("x = '```", "```"), None);
+        assert_eq!(block("a", "```"), None);
+    }
+
+    #[test]
+    fn an_edit_names_lines_that_stand_there_once() {
+        let path = "a.py".to_owned().try_into().unwrap();
+        let check = |old: &str, new: &str| {
+            let call = edit_call(&path, old, new);
+            let text = |name: &str| call.arguments[name].as_str().unwrap().to_owned();
+            assert_eq!(old.matches(&text("old")).count(), 1, "{call:?}");
+            assert_eq!(old.replacen(&text("old"), &text("new"), 1), new);
+            text("old")
+        };
+        assert_eq!(check("a\nb\nc\nd\n", "a\nB\nc\nd\n"), "b\n");
+        assert_eq!(check("x\ny\nx\nz\n", "x\ny\nX\nz\n"), "y\nx\nz\n");
+        assert_eq!(check("a\nb\n", "a\nnew\nb\n"), "a\nb\n");
+        assert_eq!(check("a\nb\nc", "a\nc"), "b\n");
+        assert_eq!(check("0,\n0,\n0,\n0,\n", "0,\n1,\n0,\n0,\n"), "0,\n0,\n0,\n0,\n");
+    }
+}
