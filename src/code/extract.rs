@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashSet};
+use std::ops;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -9,9 +10,8 @@ use tree_sitter::{Node, Query, QueryCursor, QueryMatch, Range, StreamingIterator
 
 use super::definition::{Definition, Kind};
 use super::language::{Form, Leaf};
-use super::macros::macro_uses;
 use super::words::{Term, Words, name_term};
-use super::{Language, syntax};
+use super::{Language, macros, syntax};
 
 /// Characters of a signature or a doc line that are kept.
 const LONGEST: usize = 160;
@@ -87,13 +87,12 @@ pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
     let mut facts = Facts { lines: u32::try_from(text.lines().count()).unwrap_or(u32::MAX), ..Facts::default() };
     facts.count(words, Field::Path, path);
     let language = Language::of_text(Path::new(path), text);
-    let tree = language.and_then(|language| Some((language, syntax::parse(language, text)?)));
+    let macros = language.map(|language| language.macros(text)).unwrap_or_default();
+    let tree = language.and_then(|language| Some((language, syntax::parse_without(language, text, &macros)?)));
     match tree {
         Some((language, tree)) => {
             read_tree(language, &tree, text, words, &mut facts);
-            if language.has_macros() {
-                read_macros(text, words, &mut facts);
-            }
+            read_macros(text, &macros, words, &mut facts);
         }
         None => facts.count(words, Field::Prose, text),
     }
@@ -101,8 +100,8 @@ pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
 }
 
 /// Takes in the names in macros that no tree shows.
-fn read_macros(text: &str, words: &mut Words, facts: &mut Facts) {
-    for (row, found) in macro_uses(text) {
+fn read_macros(text: &str, places: &[ops::Range<usize>], words: &mut Words, facts: &mut Facts) {
+    for (row, found) in macros::uses(text, places) {
         for name in super::words::runs(found).filter(|name| !name.starts_with(|c: char| c.is_ascii_digit())) {
             facts.count(words, Field::Used, name);
             facts.add_references(vec![(name_term(name), vec![number(row)])]);

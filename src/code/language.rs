@@ -1,6 +1,7 @@
 //! The languages whose syntax is known: one row each.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -8,6 +9,7 @@ use tree_sitter::{Node, Query};
 use tree_sitter_language::LanguageFn;
 
 use super::highlight::Colours;
+use super::macros::macros;
 use Form::{Data, Loose, Page, Program};
 
 /// A programming language.
@@ -259,9 +261,9 @@ impl Language {
         }
     }
 
-    /// Whether it has a preprocessor, whose macros may stand anywhere.
-    pub(super) fn has_macros(&self) -> bool {
-        matches!(self.name, "C" | "C++")
+    /// Where macros stand in a text that the grammar has no place for; none where the language has no preprocessor.
+    pub(super) fn macros(&self, text: &str) -> Vec<Range<usize>> {
+        if matches!(self.name, "C" | "C++") { macros(text) } else { Vec::new() }
     }
 
     /// What a node is.

@@ -46,33 +46,31 @@ static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
     places.into_iter().filter_map(place).collect()
 });
 
-/// The text with spaces in place of such macros, so that everything else stands where it stood.
-pub(super) fn without_macros(text: &str) -> Cow<'_, str> {
-    let macros = macros(text);
+/// The text with spaces in place of its [`macros`], so that everything else stands where it stood.
+pub(super) fn without<'t>(text: &'t str, macros: &[Range<usize>]) -> Cow<'t, str> {
     if macros.is_empty() {
         return text.into();
     }
     let mut bytes = text.as_bytes().to_vec();
     for range in macros {
-        bytes[range].iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b' ');
+        bytes[range.clone()].iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b' ');
     }
     String::from_utf8(bytes).map_or(text.into(), Cow::Owned)
 }
 
-/// The texts of such macros, each with its row.
-pub(super) fn macro_uses(text: &str) -> Vec<(usize, &str)> {
+/// The texts of its [`macros`], each with its row.
+pub(super) fn uses<'t>(text: &'t str, macros: &[Range<usize>]) -> Vec<(usize, &'t str)> {
     let (mut row, mut counted) = (0, 0);
-    let mut found = macros(text);
-    found.sort_by_key(|range| range.start);
-    let line_of = |range: Range<usize>| {
+    let line_of = |range: &Range<usize>| {
         row += text[counted..range.start].matches('\n').count();
         counted = range.start;
-        (row, &text[range])
+        (row, &text[range.clone()])
     };
-    found.into_iter().map(line_of).collect()
+    macros.iter().map(line_of).collect()
 }
 
-fn macros(text: &str) -> Vec<Range<usize>> {
+/// Where such macros stand in a text, in its order.
+pub(super) fn macros(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for Place { form, is_one } in &*PLACES {
         for captures in form.captures_iter(text) {
@@ -84,6 +82,7 @@ fn macros(text: &str) -> Vec<Range<usize>> {
             }
         }
     }
+    found.sort_by_key(|range| range.start);
     found
 }
 
@@ -93,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_macros_without_a_place_are_blanked() {
-        let check = |text: &str, expected: &str| assert_eq!(without_macros(text), expected);
+        let check = |text: &str, expected: &str| assert_eq!(without(text, &macros(text)), expected);
         check("class MY_EXPORT Shape : Base {", "class           Shape : Base {");
         check("struct ATTR(packed, (1)) EXPORTED Two\n{", "struct                            Two\n{");
         check("void f() const LOCKS_EXCLUDED(mu_) {", "void f() const                     {");
@@ -122,6 +121,6 @@ mod tests {
     #[test]
     fn macros_are_found_with_their_rows() {
         let text = "struct A {\n  void f() GUARDED_BY(mu_) {\n  }\n};\nclass MY_API B {};\n";
-        assert_eq!(macro_uses(text), [(1, "GUARDED_BY(mu_) "), (4, "MY_API ")]);
+        assert_eq!(uses(text, &macros(text)), [(1, "GUARDED_BY(mu_) "), (4, "MY_API ")]);
     }
 }

@@ -1,16 +1,16 @@
 //! Syntax errors that an edit brings into a file.
 
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use super::Language;
 use super::language::Form;
-use super::macros::without_macros;
+use super::macros;
 
 /// After which parsing is given up; a file that takes longer is not judged. Of a processor, not of the clock: what a text is must
 /// not hang on what else the machine does.
@@ -67,8 +67,9 @@ pub fn brought_in<K, F>(found: Vec<F>, mut known: Vec<K>, same: impl Fn(&K, &F) 
 /// The errors of a text, at most [`MOST`].
 fn errors(language: &Language, text: &str) -> Vec<SyntaxError> {
     let of = |tree: Option<Tree>| tree.map(|tree| errors_of(&tree, text)).unwrap_or_default();
-    let found = of(parse(language, text));
-    if found.is_empty() || !language.has_macros() {
+    let macros = language.macros(text);
+    let found = of(parse_without(language, text, &macros));
+    if found.is_empty() || macros.is_empty() {
         return found;
     }
     // What looked like a macro may have been none.
@@ -114,8 +115,12 @@ fn has_inner_error(node: Node<'_>) -> bool {
 
 /// The tree of a text, as if macros that have no place in it were not there; `None` where parsing it takes too long.
 pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
-    let text = if language.has_macros() { without_macros(text) } else { text.into() };
-    parse_part(language, &text, None)
+    parse_without(language, text, &language.macros(text))
+}
+
+/// The same, where it is known where these macros stand.
+pub(super) fn parse_without(language: &Language, text: &str, macros: &[Range<usize>]) -> Option<Tree> {
+    parse_part(language, &macros::without(text, macros), None)
 }
 
 /// The tree of a part of a text, at its place there, or of the whole; `None` where parsing it takes too long.
@@ -123,10 +128,11 @@ pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitt
     let mut parser = Parser::new();
     parser.set_language(&language.grammar()).ok()?;
     parser.set_included_ranges(part.as_slice()).ok()?;
-    let start = computed();
-    let mut in_time = |_: &tree_sitter::ParseState| {
-        if computed().saturating_sub(start) < TIME_LIMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
+    let (begun, start) = (Instant::now(), computed());
+    // The clock costs a fraction of what asking the kernel does, and no thread computes for longer than it shows.
+    let is_over = || begun.elapsed() >= TIME_LIMIT && computed().saturating_sub(start) >= TIME_LIMIT;
+    let mut in_time =
+        |_: &tree_sitter::ParseState| if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let options = ParseOptions::new().progress_callback(&mut in_time);
     let bytes = text.as_bytes();
     parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
