@@ -6,6 +6,7 @@
 
 mod chunk;
 mod definition;
+mod elision;
 mod entry;
 mod extract;
 mod graph;
@@ -27,6 +28,7 @@ mod weights;
 mod words;
 
 pub use definition::{Definition, Kind};
+pub use elision::elision;
 pub use index::{Confidence, Index, Reference, Refreshed, Symbol};
 pub use language::Language;
 pub use map::outline_text;

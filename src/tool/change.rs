@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Args, Context, Detail, Manifest, Observation, Plan, Tool, ToolError, args, blocking};
 use crate::code::syntax::{self, SyntaxError};
-use crate::code::{Undefined, knows_scopes};
+use crate::code::{Undefined, elision, knows_scopes};
 use crate::lsp::{Diagnostic, Findings};
 use crate::permission::{Class, Permission};
 use crate::workspace::{Applied, Edit, Patch, RelPath};
@@ -37,7 +37,7 @@ impl<A: DeserializeOwned + Send + 'static> Tool for Change<A> {
 
     fn plan(&self, args: &Args, cx: &Context) -> Result<Plan, ToolError> {
         let (path, edit) = (self.mean)(args::parse(&self.manifest, args)?, cx)?;
-        let patch = cx.workspace.plan(&edit)?;
+        let patch = plan(&edit, cx)?;
         let summary = format!("{} {}", self.manifest.name, path.as_str());
         let permission = Permission { class: Class::Edit, summary, diff: Some(patch.diff.clone()) };
         Ok(Plan { permission, patch: Some(patch) })
@@ -55,12 +55,31 @@ impl<A: DeserializeOwned + Send + 'static> Tool for Change<A> {
             let (verb, mean, context) = (self.manifest.name.clone(), self.mean, cx.clone());
             let made = blocking(move || {
                 let (path, edit) = mean(arguments, &context)?;
-                let patch = patch.map_or_else(|| context.workspace.plan(&edit), Ok)?;
+                let patch = patch.map_or_else(|| plan(&edit, &context), Ok)?;
                 make(&verb, path, patch, &context)
             });
             Ok(observe(self.done, made.await?, cx).await)
         })
     }
+}
+
+/// The change that an edit makes, unless it leaves out what stands in the file.
+fn plan(edit: &Edit, cx: &Context) -> Result<Patch, ToolError> {
+    let path = edit.path();
+    let (old, new) = match edit {
+        Edit::Write { content, .. } => {
+            (cx.workspace.read(path).map(|file| file.text).unwrap_or_default(), content.as_str())
+        }
+        Edit::Replace { old, new, .. } => (old.clone(), new.as_str()),
+        Edit::Delete { .. } => (String::new(), ""),
+    };
+    if let Some((line, remark)) = elision(path.as_str(), &old, new) {
+        return Err(ToolError(format!(
+            "Line {line} (`{remark}`) stands for text that was left out; {path} was not changed. Give every line, or edit a \
+             smaller part of the file."
+        )));
+    }
+    Ok(cx.workspace.plan(edit)?)
 }
 
 /// A change that was made.
