@@ -7,6 +7,8 @@ pub mod remote;
 pub mod scripted;
 mod thinking;
 
+use std::ops::Range;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -36,6 +38,23 @@ pub trait Engine: Send + Sync {
     /// Whether a prompt that is read before it is asked for serves later, at no cost but time.
     fn reads_ahead(&self) -> bool {
         false
+    }
+
+    /// How many answers to the same prompt are best written at a time, in slots of their own: what they share is read once, and the
+    /// model's weights are read once for all of them.
+    fn side_by_side(&self) -> u32 {
+        1
+    }
+
+    /// Scores each token of a text behind another, without writing anything. `None` where this engine cannot tell, there is nothing
+    /// before it, or it was cancelled.
+    fn score<'a>(
+        &'a self,
+        _before: &str,
+        _text: &str,
+        _cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<Option<Vec<Scored>>, EngineError>> {
+        std::future::ready(Ok(None)).boxed()
     }
 
     /// A session ends: puts away what makes a later start faster.
@@ -77,6 +96,17 @@ impl Request {
     pub fn is_bound(&self) -> bool {
         !self.prefix.is_empty() || matches!(self.constraint, Constraint::MustCall(_) | Constraint::OneOf(_))
     }
+}
+
+/// A token of a text that is there already, as the model sees it behind all that comes before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The bytes of the text that it stands for.
+    pub range: Range<usize>,
+    /// Its log-probability.
+    pub logprob: f64,
+    /// What the model would rather have written in its place, or nearly so, with its log-probability; the likeliest first.
+    pub others: Vec<(String, f64)>,
 }
 
 /// A gap in a text, which a model that was trained for it fills (FIM, arXiv 2207.14255).

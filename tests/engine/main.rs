@@ -10,6 +10,7 @@ mod gguf;
 mod gpu;
 mod reading;
 mod recurrent;
+mod score;
 mod slots;
 mod snapshots;
 mod stage;

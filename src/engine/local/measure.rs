@@ -76,7 +76,7 @@ impl Worker<'_> {
         rows.chunks(self.chunk).try_for_each(|chunk| self.decode_alone(chunk))
     }
 
-    fn decode_alone(&mut self, rows: &[Row]) -> Result<(), EngineError> {
+    pub fn decode_alone(&mut self, rows: &[Row]) -> Result<(), EngineError> {
         let (prompt, context) = (rows.last().map_or(0, |row| row.position + 1), self.capacity());
         self.decode(rows, &|| false).map_err(|failure| match failure {
             Failure::Full | Failure::Stopped => EngineError::TooLong { prompt, context },

@@ -14,6 +14,7 @@ mod pace;
 mod prompt;
 mod sample;
 mod scheduler;
+mod score;
 mod snapshot;
 mod speculate;
 mod threads;
@@ -50,7 +51,7 @@ use self::scheduler::{Command, Scheduler, Work};
 use self::snapshot::Snapshots;
 use self::worker::{SLOTS, Worker};
 use super::thinking::{self, Allowance};
-use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request, Sampling};
+use super::{Constraint, Delta, Engine, EngineError, ModelInfo, Request, Sampling, Scored};
 use crate::dialect::{Grammar, Message, Parsed, Parser, Thinking, ToolSpec};
 use crate::model::fit::KvType;
 
@@ -63,6 +64,11 @@ pub use self::snapshot::Place as SnapshotPlace;
 const CPU_CHUNK: usize = 512;
 /// The same on a GPU.
 const GPU_CHUNK: usize = 2048;
+
+/// Answers that are best written at a time. A CPU's kernels compute four rows in less than three times the time of one; a GPU eight in
+/// hardly more.
+const CPU_ANSWERS: u32 = 4;
+const GPU_ANSWERS: u32 = 8;
 
 /// What to load and how.
 #[derive(Debug, Clone)]
@@ -98,6 +104,8 @@ pub struct LocalEngine {
     model: Arc<LlamaModel>,
     info: ModelInfo,
     prompts: Prompts,
+    /// All of it.
+    is_on_gpu: bool,
     /// The control token that the user's messages begin with.
     opener: Option<LlamaToken>,
     /// How long the model may reason before an answer.
@@ -147,6 +155,7 @@ impl LocalEngine {
         Ok(Self {
             allowance: prompts.allowance(thinking::budget(options.thinking, options.context)),
             opener: prompts.opener(),
+            is_on_gpu: options.gpu_layers > model.n_layer() && options.cpu_experts.is_empty(),
             model,
             info,
             prompts,
@@ -260,6 +269,23 @@ impl Engine for LocalEngine {
 
     fn reads_ahead(&self) -> bool {
         true
+    }
+
+    fn side_by_side(&self) -> u32 {
+        if self.is_on_gpu { GPU_ANSWERS } else { CPU_ANSWERS }
+    }
+
+    fn score<'a>(
+        &'a self,
+        before: &str,
+        text: &str,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<Option<Vec<Scored>>, EngineError>> {
+        let vocab = self.model.vocab();
+        let before = vocab.tokenize(before.as_bytes(), self.prompts.adds_bos(), false);
+        let tokens = vocab.tokenize(text.as_bytes(), false, false);
+        let text = text.to_owned();
+        self.alone(move |worker| worker.score(&before, &tokens, &text, &cancel)).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
