@@ -107,8 +107,13 @@ pub fn engine(config: &Config, dirs: &Dirs) -> Result<LocalEngine, Error> {
 pub fn wire_form(config: &Config, entry: Option<&Entry>, gguf: &Gguf) -> Option<(String, &'static str)> {
     let set = config.dialect.clone().map(|form| (form, "the settings name it"));
     let named = entry.and_then(|entry| entry.dialect.clone()).map(|form| (form, "the catalog names it"));
-    let suits = || Profile::dialect_of(&gguf.architecture, gguf.parameters, &config.profile);
-    set.or(named).or_else(|| Some((suits()?, "it suits a model of this size")))
+    let of_profile = |changes| Profile::dialect_of(&gguf.architecture, gguf.parameters, changes);
+    let suits = || {
+        let form = of_profile(&config.profile)?;
+        let is_own = of_profile(&[]).as_ref() == Some(&form);
+        Some((form, if is_own { "it suits a model of this size" } else { "a [[profile]] of the settings names it" }))
+    };
+    set.or(named).or_else(suits)
 }
 
 /// The draft model that the settings name, and how it is loaded beside `model`. What it takes is no longer in `room`. One that
@@ -328,7 +333,7 @@ pub async fn session(config: &Config, dirs: &Dirs, common: &Common, begin: &Begi
         let first = || complain("trying out whether this model calls tools by itself; this is done once");
         if !selftest::run(&*session.engine, &folder, &session.specs(), first).await?.calls {
             notices.push("this model does not call tools by itself, so Moru leads it step by step".to_owned());
-            session.profile = profile.guided();
+            session.profile = profile.guided(session.engine.info());
         }
     }
     Ok(Ready { session, past, notices })

@@ -33,6 +33,9 @@ pub struct Profile {
     /// Whether single lines are drawn where its changes fail.
     #[serde(default = "yes")]
     pub lines: bool,
+    /// How many answers are drawn side by side where its changes fail; as suits the device where absent, none with 1.
+    #[serde(default)]
+    pub candidates: Option<u32>,
     /// Whether its versions are weighed by made-up tests where nothing else can tell.
     #[serde(default = "yes")]
     pub versions: bool,
@@ -125,9 +128,11 @@ impl Profile {
         }
     }
 
-    /// The same for a model that must be led.
-    pub fn guided(self) -> Self {
-        Self { workflow: Workflow::Guided, sampling: Sampling::default(), ..self }
+    /// The same for a model that must be led. How its authors sample from it counts no more; what the settings say does.
+    pub fn guided(self, info: &ModelInfo) -> Self {
+        let is_authors = info.sampling.as_ref() == Some(&self.sampling);
+        let sampling = if is_authors { Sampling::default() } else { self.sampling };
+        Self { workflow: Workflow::Guided, sampling, ..self }
     }
 
     /// The wire form that the profile of a model of this architecture and size asks for, changed as the settings say; what is
@@ -150,6 +155,7 @@ impl Profile {
             sampling: Sampling::default(),
             form: Form::default(),
             lines: true,
+            candidates: None,
             versions: true,
         }
     }
@@ -196,7 +202,9 @@ mod tests {
         };
         assert_eq!((temperature(1_500_000_000), temperature(32_000_000_000)), (0.0, 0.6));
         let info = ModelInfo { parameters: 32_000_000_000, sampling: sampling.clone(), ..ModelInfo::default() };
-        assert_eq!(Profile::of(&info).guided().sampling, Sampling::default());
+        assert_eq!(Profile::of(&info).guided(&info).sampling, Sampling::default());
+        let own = Profile::changed(&info, &["sampling = { temperature = 0.3 }".parse().unwrap()]).unwrap();
+        assert_eq!(own.guided(&info).sampling.temperature, 0.3);
     }
 
     #[test]
