@@ -26,6 +26,10 @@ pub struct Message {
     /// What an assistant called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
+    /// How an assistant wrote its call, where it was asked for a file's text in a code block and not for a call. Where the prompt
+    /// teaches the form of calls this stands there instead: a model that sees calls writes them into such blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     /// For [`Role::Tool`]: the call that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<String>,
@@ -44,7 +48,8 @@ impl Message {
 
     /// A message with text alone.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), reasoning: None, calls: Vec::new(), call_id: None, name: None }
+        let content = content.into();
+        Self { role, content, reasoning: None, calls: Vec::new(), written: None, call_id: None, name: None }
     }
 
     /// The answer of a tool to `call`.

@@ -1,5 +1,7 @@
 //! Conversations for models whose template does not know the form that they shall write: the prompt teaches it.
 
+use std::collections::HashSet;
+
 use super::template::Template;
 use super::{Message, RenderOptions, Role};
 
@@ -10,7 +12,7 @@ pub(super) fn has_system(template: &Template) -> bool {
     shown.is_ok_and(|text| text.contains("probe-of-system"))
 }
 
-/// The conversation in plain messages: calls (as `assistant` writes them) and answers as text, the `manual` of the tools in
+/// The conversation in plain messages: calls (as `assistant` writes them, or as they were written) and answers as text, the `manual` of the tools in
 /// the system message, no two messages of the user in a row (many templates refuse them).
 pub(super) fn plain(
     messages: &[Message],
@@ -20,16 +22,25 @@ pub(super) fn plain(
 ) -> Vec<Message> {
     let mut plain: Vec<Message> = Vec::new();
     let mut system = String::new();
+    // Calls that the model did not write as such.
+    let mut unseen: HashSet<&str> = HashSet::new();
     for message in messages {
         match message.role {
             Role::System => join(&mut system, &message.content),
-            Role::Assistant => plain.push(Message {
-                content: assistant(message),
-                reasoning: message.reasoning.clone(),
-                ..Message::new(Role::Assistant, "")
-            }),
+            Role::Assistant => {
+                if message.written.is_some() {
+                    unseen.extend(message.calls.iter().map(|call| call.id.as_str()));
+                }
+                plain.push(Message {
+                    content: message.written.clone().unwrap_or_else(|| assistant(message)),
+                    reasoning: message.reasoning.clone(),
+                    ..Message::new(Role::Assistant, "")
+                });
+            }
             Role::User | Role::Tool => {
+                let is_unseen = message.call_id.as_deref().is_some_and(|id| unseen.contains(id));
                 let text = match (message.role, &message.name) {
+                    _ if is_unseen => message.content.clone(),
                     (Role::Tool, Some(name)) => format!("Result of {name}:\n{}", message.content),
                     (Role::Tool, None) => format!("Result:\n{}", message.content),
                     _ => message.content.clone(),

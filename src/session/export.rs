@@ -90,7 +90,7 @@ impl Reader {
                 self.model.clone_from(model);
                 self.edits.clear();
             }
-            Event::Message { message } => self.messages.push(message.clone()),
+            Event::Message { message } => self.messages.push(Message { written: None, ..message.clone() }),
             Event::Rewound { messages } => {
                 self.messages.truncate(self.messages.len().saturating_sub(*messages));
                 self.before = self.before.min(self.messages.len());

@@ -140,6 +140,22 @@ fn the_conversation_is_written_in_the_same_form() {
 }
 
 #[test]
+fn what_was_written_as_a_block_is_shown_as_one() {
+    let dialect = Fenced::new(Template::new(detect::CHATML).unwrap());
+    let arguments = json!({"path": "a.py", "content": "x = 1\n"}).as_object().unwrap().clone();
+    let call = Call { id: "1".into(), name: "write".into(), arguments };
+    let block = "```python\nx = 1\n```";
+    let written =
+        Message { calls: vec![call.clone()], written: Some(block.into()), ..Message::new(Role::Assistant, "") };
+    let messages = [Message::new(Role::User, "Fix it."), written, Message::tool(&call, "Wrote a.py.")];
+    let text = dialect.render(&messages, &[], &RenderOptions::default()).unwrap().text;
+    let expected = format!(
+        "<|im_start|>user\nFix it.<|im_end|>\n<|im_start|>assistant\n{block}<|im_end|>\n<|im_start|>user\nWrote a.py.<|im_end|>\n<|im_start|>assistant\n"
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
 fn a_call_ends_reasoning_only_on_a_line_of_its_own() {
     check("<think>\nI write ```tool x.\n```tool list\n```\n", "reasoning \"\\nI write ```tool x.\\n\"\nlist {}");
     check("<think>a < b</think>c", "reasoning \"a < b\"\ntext \"c\"");
