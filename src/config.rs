@@ -169,9 +169,9 @@ impl Effort {
     pub fn attempts(self) -> u32 {
         match self {
             Self::Quick => 1,
-            Self::Normal => 11,
-            Self::High => 23,
-            Self::Max => 63,
+            Self::Normal => 23,
+            Self::High => 47,
+            Self::Max => 127,
         }
     }
 

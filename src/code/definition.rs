@@ -61,7 +61,7 @@ impl Kind {
     }
 
     /// Whether functions in it are its methods.
-    pub(super) fn has_methods(self) -> bool {
+    pub fn has_methods(self) -> bool {
         matches!(self, Self::Class | Self::Struct | Self::Enum | Self::Interface | Self::Type)
     }
 }

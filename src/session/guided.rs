@@ -1,22 +1,23 @@
 //! The guided workflow, for models that are too small to find their own way: the session settles what is wanted, demands one
 //! call at a time, and lets a change that failed be drawn again rather than mended.
 
+use super::candidates::Search;
 use super::check::{Check, Checked};
 use super::examples;
 use super::follow;
 use super::intent::Intent;
-use super::lines::Search;
-use super::mend::{self, Tries};
+use super::mend::{Count, Tries};
 use super::narrow;
 use super::part::Part;
 use super::profile::Form;
 use super::project;
 use super::record::Record;
 use super::step::{self, Limits};
-use super::turn::{Act, Turn, TurnError};
-use super::written::block;
-use super::{Change, Event, Outcome, prompt};
-use crate::code::is_test;
+use super::surprise::Surprise;
+use super::turn::{Act, DOUBTS, Turn, TurnError};
+use super::written::{Block, lost};
+use super::{Change, Event, Outcome, prompt, wording};
+use crate::code::{self, is_test};
 use crate::dialect::{Message, Role, ToolSpec};
 use crate::engine::{Constraint, Sampling, Stop};
 use crate::workspace::RelPath;
@@ -60,12 +61,26 @@ pub(super) struct Prepared {
     pub written: Vec<String>,
     /// Those of it that came as far as their check.
     pub tries: Tries,
+    /// Most of what is written is copied from what is there.
+    pub copies: bool,
+    /// What the model thinks of the text whose lines were drawn last.
+    pub surprise: Option<Surprise>,
 }
 
 impl Prepared {
     fn at(mark: Mark) -> Self {
         let (files, written, tries) = (Vec::new(), Vec::new(), Tries::default());
-        Self { path: None, parts: Vec::new(), files, mark, drawn_first: false, written, tries }
+        Self {
+            path: None,
+            parts: Vec::new(),
+            files,
+            mark,
+            drawn_first: false,
+            written,
+            tries,
+            copies: false,
+            surprise: None,
+        }
     }
 }
 
@@ -201,7 +216,7 @@ impl Turn<'_> {
             Some(took) if counts(&before) => {
                 self.checked_before = Some(took);
                 self.failed_before = !before.passed;
-                self.passed_before = mend::passed(&before.output);
+                self.passed_before = Count::of(&before.output).passed;
                 if !before.passed && (is_project || examples::is_telling(&before.output)) {
                     self.say_check("check-before", &before.output);
                 }
@@ -248,7 +263,9 @@ impl Turn<'_> {
                 }
                 // Nothing changed, a syntax error came in, it failed before, or the call has no end.
                 Act::Called | Act::Malformed | Act::Answered | Act::Stuck => {
-                    if !self.take_back(mark) {
+                    // Who repeats what is to be mended has nothing better: the next is drawn from the beginning.
+                    let is_mended = self.prepared.as_mut().is_some_and(|prepared| prepared.tries.end_mending());
+                    if !self.take_back(if is_mended { self.first_try(mark) } else { mark }) {
                         return Ok(Outcome::NotDone);
                     }
                 }
@@ -321,6 +338,41 @@ impl Turn<'_> {
     /// Has the model write a file anew, or the function of it that was settled, in a code block, which is what it knows best, and
     /// writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
+        let block = self.next_block(path);
+        let mut step = self.step(Constraint::Free, block.limits()).await?;
+        self.note_copied(&step.usage);
+        let content = block.content(&step.text);
+        if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
+            // Drawn once more: the check would say what it said before.
+            if prepared.written.contains(content) {
+                return Ok(Act::Stuck);
+            }
+            prepared.written.push(content.clone());
+        }
+        let leaves_out = content.as_ref().is_some_and(|new| code::elision(path.as_str(), &block.file, new).is_some());
+        let lost = content.as_ref().map(|new| lost(path, &block.file, new)).unwrap_or_default();
+        let loses = !lost.is_empty() && self.retries < DOUBTS && !wording::may_remove(&self.asked);
+        match content {
+            Some(content) if step.usage.stop == Stop::End => {
+                step.written = Some(block.prefix() + std::mem::take(&mut step.text).trim_end());
+                step.calls.push(self.content_call(path, &content));
+            }
+            _ => step.text.insert_str(0, &block.prefix()),
+        }
+        let act = self.act(step).await?;
+        self.flawed |= leaves_out || loses;
+        if loses && let Some(prepared) = &mut self.prepared {
+            // Should it come out again and again, it is meant.
+            prepared.written.pop();
+        }
+        if act == Act::Called && !self.flawed && !lost.is_empty() {
+            self.publish(Event::Notice { text: format!("{path} no longer has {}", lost.join(", ")) });
+        }
+        Ok(act)
+    }
+
+    /// The code block in which a file, or the function of it that was settled, is to be written anew, after asking for the latter.
+    pub(super) fn next_block(&mut self, path: &RelPath) -> Block {
         let file = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
         let part = self.next_part();
         if let Some(part) = &part {
@@ -331,39 +383,15 @@ impl Turn<'_> {
             Some(part) => part.of(&file).unwrap_or_default().to_owned(),
             None => file.clone(),
         };
-        // What was put out may come into it.
-        let fence = prompt::fence(&format!("{old}\n{}", self.output()));
-        let language = prompt::language(path.as_str());
-        let limits = Limits {
-            prefix: format!("{fence}{language}\n"),
-            // Markdown has blocks of its own.
-            stop: if language == "markdown" { Vec::new() } else { vec![format!("\n{fence}")] },
-            max_tokens: Some(if part.is_some() { self.length(&old) } else { self.longest(&old) }),
-            copy_from: vec![old.clone()],
-            draft: true,
-        };
-        let prefix = limits.prefix.clone();
-        let mut step = self.step(Constraint::Free, limits).await?;
-        let content = block(&step.text, &fence).filter(|content| !content.is_empty() || old.is_empty());
-        let content = content.and_then(|content| match &part {
-            Some(part) => part.replaced(&file, content),
-            None => Some(content.to_owned()),
-        });
-        if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
-            // Drawn once more: the check would say what it said before.
-            if prepared.written.contains(content) {
-                return Ok(Act::Stuck);
-            }
-            prepared.written.push(content.clone());
+        Block {
+            // What was put out may come into it.
+            fence: prompt::fence(&format!("{old}\n{}", self.output())),
+            language: prompt::language(path.as_str()).to_owned(),
+            longest: if part.is_some() { self.length(&old) } else { self.longest(&old) },
+            part,
+            file,
+            old,
         }
-        match content {
-            Some(content) if step.usage.stop == Stop::End => {
-                step.text.clear();
-                step.calls.push(self.content_call(path, &content));
-            }
-            _ => step.text.insert_str(0, &prefix),
-        }
-        self.act(step).await
     }
 
     /// How long a change may get, in tokens; `old` is what it takes the place of.
@@ -452,11 +480,16 @@ impl Turn<'_> {
 
     /// The profile's sampling, and for a further try one that gives something else.
     pub(super) fn sampling(&self) -> Sampling {
+        self.sampling_for(self.retries)
+    }
+
+    /// That for a try behind so many others.
+    pub(super) fn sampling_for(&self, retries: u32) -> Sampling {
         let own = self.session.profile.sampling.clone();
-        if self.retries == 0 {
+        if retries == 0 {
             return own;
         }
-        let warmer = (RETRY_TEMPERATURE + RETRY_STEP * self.retries as f32).min(RETRY_MOST);
-        Sampling { temperature: own.temperature.max(warmer), seed: own.seed + self.retries, ..own }
+        let warmer = (RETRY_TEMPERATURE + RETRY_STEP * retries as f32).min(RETRY_MOST);
+        Sampling { temperature: own.temperature.max(warmer), seed: own.seed + retries, ..own }
     }
 }

@@ -5,32 +5,39 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::check::{self, Checked};
+use super::candidates::Search;
+use super::mend::Count;
 use super::step;
 use super::turn::{Turn, TurnError};
-use super::{Change, Event, Session, failure, wording};
+use super::{Event, Session, failure, wording};
 use crate::code::{lines, syntax};
 use crate::engine::{EngineError, Infill, Request, Sampling, Stop};
 use crate::permission::Mode;
-use crate::workspace::{Edit, RelPath};
+use crate::workspace::RelPath;
 
 /// The failed try behind which lines are drawn first, where there is one mistake to be found and else, and the tries between two
-/// such searches.
+/// such searches. (Where tests tell how far a try is from being right, each one that is the best so far is searched once.)
 const FIRST_FOR_FAULT: u32 = 1;
 const FIRST: u32 = 2;
 const EVERY: u32 = 4;
 /// Lines that are drawn at most; of a longer file those around what the failure names.
 pub(super) const LINES: usize = 40;
+/// Lines that are drawn before what came of them is tried, the most surprising first.
+const ROUND: usize = 12;
+/// Changes of a single token that are tried at most, in one part in so many of the time that is left.
+const TOKENS: usize = 24;
+const TOKENS_SHARE: u32 = 8;
 /// Draws of a line: the likeliest, and some freer ones.
 const DRAWS: u32 = 5;
 const TEMPERATURE: f32 = 0.9;
 /// Lines up to this many, where it is certain that one of them is meant, are drawn as often as there are slots.
 const FEW: usize = 4;
 /// Gaps that are filled side by side; the first slot is the conversation's.
-const SLOTS: usize = 15;
+pub(super) const SLOTS: usize = 15;
 /// Tokens of a line.
 const LENGTH: usize = 80;
 /// Lines around one that a failure names which are drawn before others.
@@ -57,33 +64,28 @@ pub(super) struct Candidate {
     logprob: f64,
 }
 
-/// What came of a search.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Search {
-    /// The file stands as the check wants it.
-    Found,
-    Nothing,
-    Interrupted,
-    /// There is no time for more, or the tries cannot be taken back.
-    Over,
-}
-
-/// What came of one candidate.
-enum Tried {
-    Checked(Checked),
-    /// The file cannot have this content.
-    Impossible,
-    Interrupted,
-    /// It could not be taken back.
-    Left,
-}
-
 /// One line as the model drew it.
+#[derive(Debug, Clone)]
 pub(super) struct Drawn {
-    line: usize,
-    text: String,
-    logprob: f64,
+    /// From 0.
+    pub line: usize,
+    pub text: String,
+    pub logprob: f64,
 }
+
+/// The lines in rounds of about the same size, each in the order of the text, since of lines that follow each other most of the prompt
+/// is the same.
+fn rounds(lines: &mut [usize]) -> impl Iterator<Item = &[usize]> {
+    let count = lines.len().div_ceil(ROUND).max(1);
+    let size = lines.len().div_ceil(count).max(1);
+    lines.chunks_mut(size).map(|round| {
+        round.sort_unstable();
+        &*round
+    })
+}
+
+/// A file, its text as it stands, and the one in which lines are drawn.
+type Place<'a> = (&'a RelPath, &'a str, &'a str);
 
 impl Turn<'_> {
     /// Whether it is time to draw single lines, behind try number `attempt`.
@@ -94,9 +96,22 @@ impl Turn<'_> {
             .is_some_and(|prepared| prepared.path.is_some() || (prepared.files.is_empty() && self.is_traceable()));
         let fills = self.session.engine.info().infill && self.session.profile.lines;
         let fills = fills && self.session.policy.mode != Mode::Ask;
-        let first = if wording::is_about_a_fault(&self.asked) { FIRST_FOR_FAULT } else { FIRST };
-        let is_done = attempt == first && self.prepared.as_ref().is_some_and(|prepared| prepared.drawn_first);
-        file && fills && attempt % EVERY == first && !is_done
+        file && fills && self.is_turn_of_lines(attempt)
+    }
+
+    fn is_turn_of_lines(&self, attempt: u32) -> bool {
+        let Some(prepared) = &self.prepared else { return false };
+        if wording::is_about_a_fault(&self.asked) {
+            return attempt % EVERY == FIRST_FOR_FAULT && !(attempt == FIRST_FOR_FAULT && prepared.drawn_first);
+        }
+        match prepared.tries.best().filter(|best| best.count != Count::default()) {
+            // Of what is to be written from the beginning, a line is seldom all that is missing.
+            Some(best) => {
+                let is_better = best.count.passed > self.passed_before;
+                attempt >= FIRST && is_better && best.count.is_nearly_right() && !prepared.tries.searched
+            }
+            None => attempt % EVERY == FIRST,
+        }
     }
 
     /// Whether single lines are drawn before anything else is tried: of a long function with a mistake that a check shows.
@@ -123,41 +138,67 @@ impl Turn<'_> {
         }
         let Some(path) = path.or_else(|| self.most_suspicious()) else { return Ok(Search::Nothing) };
         let base = self.base(&path);
+        if let Some(prepared) = &mut self.prepared {
+            prepared.tries.searched = true;
+        }
         // The lines are those of the file as it is.
         let is_traced = self.holds(&path, &base.0);
         let scores = self.spectrum.as_ref().and_then(|spectrum| spectrum.of(&path)).filter(|_| is_traced);
-        let wanted = suspects(&path, &base.0, &base.1, scores);
+        let mut wanted = suspects(&path, &base.0, &base.1, scores);
+        let surprise = self.surprise(&path, &base.0, &wanted).await?;
+        surprise.sort(&mut wanted);
+        let stands = self.session.workspace.read(&path).map(|file| file.text).unwrap_or_default();
+        let search = (&path, stands.as_str(), base.0.as_str());
+        if let Some(end) = self.try_tokens(search, &surprise.changes).await? {
+            return Ok(end);
+        }
+        if let Some(prepared) = &mut self.prepared {
+            prepared.surprise = Some(surprise);
+        }
         let count = if wanted.len() == 1 { "1 line".to_owned() } else { format!("{} lines", wanted.len()) };
         self.publish(Event::Notice { text: format!("drawing {count} of {} one by one", path.as_str()) });
-        let drawn = self.draw(&path, &base.0, &wanted).await?;
-        if self.cancel.is_cancelled() {
-            return Ok(Search::Interrupted);
-        }
-        let mut tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
-        tried.extend(self.session.workspace.read(&path).map(|file| file.text));
-        let mut found = candidates(&path, &base.0, &drawn);
-        found.retain(|candidate| !tried.contains(&candidate.content));
-        tracing::debug!(lines = wanted.len(), drawn = drawn.len(), candidates = found.len(), "single lines");
-        for Candidate { content, .. } in found {
+        for lines in rounds(&mut wanted) {
+            let drawn = self.draw(&path, &base.0, lines).await?;
+            if let Some(end) = self.try_drawn(search, &drawn, Duration::ZERO).await? {
+                return Ok(end);
+            }
             if self.is_over_budget() {
                 return Ok(Search::Over);
             }
-            let checked = match self.try_quietly(&path, &content).await? {
-                Tried::Checked(checked) => checked,
-                Tried::Impossible => continue,
-                Tried::Interrupted => return Ok(Search::Interrupted),
-                Tried::Left => return Ok(Search::Over),
-            };
-            if let Some(prepared) = &mut self.prepared {
-                prepared.written.push(content.clone());
-            }
-            if checked.passed {
-                self.put_back(&path, &content).await?;
-                return Ok(if self.holds(&path, &content) { Search::Found } else { Search::Over });
-            }
-            self.note_failed(&checked.output);
         }
-        Ok(if self.is_over_budget() { Search::Over } else { Search::Nothing })
+        Ok(Search::Nothing)
+    }
+
+    /// Tries the likeliest changes of a single token, for a share of the time that is left.
+    async fn try_tokens(&mut self, search: Place<'_>, changes: &[Drawn]) -> Result<Option<Search>, TurnError> {
+        let left = self.time_left();
+        let most = changes.len().min(TOKENS);
+        self.try_drawn(search, &changes[..most], left - left / TOKENS_SHARE).await
+    }
+
+    /// Tries the files that drawn lines give, until so much time is left. `Some`: the search has ended.
+    async fn try_drawn(
+        &mut self,
+        (path, stands, text): Place<'_>,
+        drawn: &[Drawn],
+        left: Duration,
+    ) -> Result<Option<Search>, TurnError> {
+        if self.cancel.is_cancelled() {
+            return Ok(Some(Search::Interrupted));
+        }
+        let tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
+        let mut found = candidates(path, text, drawn);
+        found.retain(|candidate| candidate.content != stands && !tried.contains(&candidate.content));
+        tracing::debug!(drawn = drawn.len(), candidates = found.len(), "single lines");
+        for Candidate { content, .. } in found {
+            if self.time_left() < left {
+                break;
+            }
+            if let Some(end) = self.try_candidate(path, stands, content).await? {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether not all lines of a file are drawn.
@@ -205,28 +246,6 @@ impl Turn<'_> {
         let (text, usage) = step::write(self.session, request, &self.cancel).await?;
         let line = text.lines().next().unwrap_or_default().trim_end();
         Ok((usage.stop == Stop::End).then(|| (line.to_owned(), usage.logprob.unwrap_or_default())))
-    }
-
-    /// Runs the check on the file with this content, and takes the change back.
-    async fn try_quietly(&mut self, path: &RelPath, content: &str) -> Result<Tried, TurnError> {
-        let Some(check) = self.check.clone() else { return Ok(Tried::Impossible) };
-        let workspace = self.session.workspace.clone();
-        let edit = Edit::Write { path: path.clone(), content: content.to_owned() };
-        let made = workspace.plan(&edit).and_then(|patch| workspace.apply(patch, &format!("try {}", path.as_str())));
-        // A character that the file's encoding lacks, for example: the next candidate may do.
-        let Ok(applied) = made else { return Ok(Tried::Impossible) };
-        let limit = self.check_limit();
-        let checked = check::ask(self.session, &check, limit, &self.cancel).await;
-        let own = checked.as_ref().and_then(|checked| checked.applied.as_ref()).map_or(0, |_| 1);
-        if let Err(error) = workspace.undo(1 + own) {
-            // The file was changed by somebody else meanwhile, or the disk is full: what stands there is told.
-            self.record.edited(&applied.files);
-            self.session.publish_change(self.door, Change::Edit, applied);
-            self.publish(Event::Notice { text: error.to_string() });
-            return Ok(Tried::Left);
-        }
-        let checked = checked.filter(|_| !self.cancel.is_cancelled());
-        Ok(checked.map_or(Tried::Interrupted, Tried::Checked))
     }
 }
 
@@ -300,7 +319,7 @@ fn suspects(path: &RelPath, text: &str, output: &str, scores: Option<&HashMap<us
         };
         wanted.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then_with(|| distance(a).cmp(&distance(b))));
         wanted.truncate(LINES);
-        // Of lines that follow each other most of the prompt is the same. There may not be time for all.
+        // There may not be time for all.
         wanted.sort_by_key(|&line| (!named.iter().any(|at| at.abs_diff(line) <= NEAR), line));
     }
     wanted

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod call;
+mod candidates;
 mod check;
 mod command;
 pub mod context;
@@ -28,6 +29,7 @@ mod record;
 pub mod selftest;
 mod spectrum;
 mod step;
+mod surprise;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -81,7 +81,7 @@ impl Part {
 }
 
 /// The functions and methods of a text.
-fn functions(path: &RelPath, text: &str) -> Vec<Definition> {
+pub(super) fn functions(path: &RelPath, text: &str) -> Vec<Definition> {
     let mut all = code::definitions(path.as_str(), text);
     all.retain(is_function);
     all
@@ -107,7 +107,7 @@ fn by_function(path: &RelPath, text: &str, scores: &HashMap<usize, f64>) -> Vec<
 
 /// The lines of a definition, from 0, with its comments and decorators, but without a line before it that has a comment and is
 /// something else.
-fn range(text: &str, definition: &Definition) -> Range<usize> {
+pub(super) fn range(text: &str, definition: &Definition) -> Range<usize> {
     let (start, name) = (definition.start.saturating_sub(1) as usize, definition.line.saturating_sub(1) as usize);
     let before = text.lines().skip(start).take(name.saturating_sub(start));
     let foreign = before.enumerate().filter(|(_, line)| is_foreign(line.trim())).last();

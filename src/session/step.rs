@@ -1,6 +1,7 @@
 //! One generation of a turn: deltas to events, and what they add up to.
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Door;
@@ -14,6 +15,8 @@ pub(super) struct Step {
     pub text: String,
     pub reasoning: String,
     pub calls: Vec<Call>,
+    /// How the model wrote the call, where that was no call: see [`Message::written`].
+    pub written: Option<String>,
     /// What was to be a call and is none: its text, and a sentence for the model.
     pub malformed: Option<(String, String)>,
     pub usage: Usage,
@@ -28,6 +31,7 @@ impl Step {
         }
         message.reasoning = Some(self.reasoning.clone()).filter(|r| !r.is_empty());
         message.calls.clone_from(&self.calls);
+        message.written.clone_from(&self.written);
         message
     }
 }
@@ -129,7 +133,16 @@ pub(super) async fn write(
     request: Request,
     cancel: &CancellationToken,
 ) -> Result<(String, Usage), EngineError> {
-    let mut deltas = session.engine.generate(request, cancel.clone());
+    collect(session.engine.generate(request, cancel.clone())).await
+}
+
+/// The text of a generation, and what it took.
+///
+/// # Errors
+/// The engine cannot go on.
+pub(super) async fn collect(
+    mut deltas: BoxStream<'static, Result<Delta, EngineError>>,
+) -> Result<(String, Usage), EngineError> {
     let (mut text, mut usage) = (String::new(), Usage::default());
     while let Some(delta) = deltas.next().await {
         match delta? {

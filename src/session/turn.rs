@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::candidates::Search;
 use super::check::{Check, Checked};
 use super::context::Compacted;
 use super::driver::Door;
 use super::guided::Prepared;
-use super::lines::Search;
+use super::mend::Count;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::spectrum::Spectrum;
 use super::step::{self, Limits, Step};
-use super::{Event, Outcome, Session, call, check, context, event, failure, mend, narrow, prompt};
+use super::{Event, Outcome, Session, call, check, context, event, failure, narrow, prompt};
 use crate::dialect::{Call, Message, Role, ToolSpec};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
@@ -25,8 +26,8 @@ use crate::workspace::{RelPath, WorkspaceError};
 const MALFORMED_LIMIT: usize = 3;
 /// How many bytes of a failed check a guided model is shown, as a share of the tokens of its context, in per cent.
 const FAILURE_SHARE: usize = 6;
-/// Tries at a change that are taken back where it uses what nothing defines: the request may want it so.
-const DOUBTS: u32 = 2;
+/// Tries at a change that are taken back where it uses what nothing defines, or loses what was defined: the request may want it so.
+pub(super) const DOUBTS: u32 = 2;
 
 /// Why a turn could not go on. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
@@ -165,26 +166,36 @@ impl Turn<'_> {
                 self.give_up().await?;
                 return Ok(Outcome::NotDone);
             }
-            if self.is_time_for_lines(attempt) {
-                match self.search_lines().await? {
-                    Search::Found => {
-                        let Some(checked) = self.run_check(attempt + 1).await? else { return Ok(Outcome::Interrupted) };
-                        self.record.checked = Some(checked.passed);
-                        return Ok(if checked.passed { Outcome::Done } else { Outcome::NotDone });
-                    }
-                    Search::Nothing => continue,
-                    Search::Over => {
-                        self.give_up().await?;
-                        return Ok(Outcome::NotDone);
-                    }
-                    Search::Interrupted => return Ok(Outcome::Interrupted),
+            match self.search(attempt).await? {
+                Some(Search::Found) => {
+                    let Some(checked) = self.run_check(attempt + 1).await? else { return Ok(Outcome::Interrupted) };
+                    self.record.checked = Some(checked.passed);
+                    return Ok(if checked.passed { Outcome::Done } else { Outcome::NotDone });
                 }
+                Some(Search::Nothing) => continue,
+                Some(Search::Over) => {
+                    self.give_up().await?;
+                    return Ok(Outcome::NotDone);
+                }
+                Some(Search::Interrupted) => return Ok(Outcome::Interrupted),
+                None => {}
             }
             if self.session.profile.workflow == Workflow::Guided && self.take_back(self.first_try(before)) {
                 continue;
             }
             self.say_check("check-failed", &checked.output);
         }
+    }
+
+    /// Tries many changes at once behind failed try number `attempt`, where it is time for that.
+    async fn search(&mut self, attempt: u32) -> Result<Option<Search>, TurnError> {
+        Ok(if self.is_time_for_lines(attempt) {
+            Some(self.search_lines().await?)
+        } else if self.is_time_for_candidates() {
+            Some(self.search_candidates().await?)
+        } else {
+            None
+        })
     }
 
     /// Runs the check. `None`: interrupted.
@@ -249,7 +260,7 @@ impl Turn<'_> {
         let Some(before) = self.run_check(0).await? else { return Ok(false) };
         self.checked_before = Some(before.took.unwrap_or_default());
         self.failed_before = !before.passed;
-        self.passed_before = mend::passed(&before.output);
+        self.passed_before = Count::of(&before.output).passed;
         if !before.passed {
             self.say_check("check-before", &before.output);
             self.show_failing_tests(&before.output);

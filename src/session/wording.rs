@@ -77,6 +77,18 @@ const MERE_TEXT: &[&str] = &[
     "imports", "hints", "annotations",
 ];
 
+/// Words of requests by which something may be gone, or have another name or place.
+#[rustfmt::skip]
+const REMOVING: &[&str] = &[
+    "clean", "convert", "cut", "delete", "drop", "extract", "inline", "merge", "move", "refactor", "remove", "rename", "replace",
+    "rewrite", "simplify", "split", "strip", "unused",
+];
+
+/// Whether what a file defines may be gone from it behind a request.
+pub(super) fn may_remove(request: &str) -> bool {
+    request.split_whitespace().any(|word| REMOVING.contains(&bare(word).to_lowercase().as_str()))
+}
+
 /// Whether a request is about something that does not work as it should, and about nothing else.
 pub(super) fn is_about_a_fault(request: &str) -> bool {
     let has =

@@ -1,8 +1,13 @@
 //! What a model wrote for a file, and the call that puts it there.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
+use super::part::Part;
+use super::step::Limits;
 use super::turn::Turn;
+use crate::code::{Definition, Kind, definitions};
 use crate::dialect::Call;
 use crate::workspace::{RelPath, common_lines};
 
@@ -19,9 +24,66 @@ impl Turn<'_> {
     }
 }
 
+/// The functions and types that a file has with one text and not with the other, but for what stands inside of functions.
+pub(super) fn lost(path: &RelPath, old: &str, new: &str) -> Vec<String> {
+    let all = |text: &str| definitions(path.as_str(), text);
+    let kept: HashSet<String> = all(new).iter().map(Definition::qualified).collect();
+    let old = all(old);
+    let is_function = |kind: Kind| matches!(kind, Kind::Function | Kind::Method);
+    let inside = |definition: &Definition| {
+        let parent = definition.parent.and_then(|at| old.get(at as usize));
+        parent.is_some_and(|parent| is_function(parent.kind))
+    };
+    let counts = |kind: Kind| is_function(kind) || kind.has_methods();
+    let gone = old.iter().filter(|definition| counts(definition.kind) && !inside(definition));
+    gone.map(Definition::qualified).filter(|name| !kept.contains(name)).collect()
+}
+
+/// A code block in which a model is to write a file anew, or a function of it.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub part: Option<Part>,
+    /// The file's text as it is.
+    pub file: String,
+    /// Of it what is to be written anew.
+    pub old: String,
+    pub fence: String,
+    /// Behind the fence that opens it.
+    pub language: String,
+    /// Tokens of what is written, at most.
+    pub longest: usize,
+}
+
+impl Block {
+    pub fn prefix(&self) -> String {
+        format!("{}{}\n", self.fence, self.language)
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            prefix: self.prefix(),
+            // Markdown has blocks of its own.
+            stop: if self.language == "markdown" { Vec::new() } else { vec![format!("\n{}", self.fence)] },
+            max_tokens: Some(self.longest),
+            copy_from: vec![self.old.clone()],
+            draft: true,
+        }
+    }
+
+    /// What the file becomes with what the model wrote behind the block's first line; `None` where that has no end, or is something
+    /// else.
+    pub fn content(&self, text: &str) -> Option<String> {
+        let content = block(text, &self.fence).filter(|content| !content.is_empty() || self.old.is_empty())?;
+        match &self.part {
+            Some(part) => part.replaced(&self.file, content),
+            None => Some(content.to_owned()),
+        }
+    }
+}
+
 /// What stands in a code block, of which the first line is left out, up to the fence that ends it: the last line, or the first
 /// fence that ends no block inside.
-pub(super) fn block<'t>(text: &'t str, fence: &str) -> Option<&'t str> {
+fn block<'t>(text: &'t str, fence: &str) -> Option<&'t str> {
     if let Some(content) =
         text.trim_end().strip_suffix(fence).filter(|content| content.is_empty() || content.ends_with('\n'))
     {
@@ -77,6 +139,15 @@ mod tests {
         assert_eq!(block("```", "```"), Some(""));
         assert_eq!(block("x = '```", "```"), None);
         assert_eq!(block("a", "```"), None);
+    }
+
+    #[test]
+    fn what_a_text_defines_no_more_is_lost() {
+        let path = "a.py".to_owned().try_into().unwrap();
+        let old = "class A:\n    def f(self):\n        def g(): pass\n    def h(self): pass\n\ndef k(): pass\nX = 1\n";
+        assert_eq!(lost(&path, old, old), [""; 0]);
+        assert_eq!(lost(&path, old, "class A:\n    def f(self): pass\n    def k(self): pass\n"), ["A.h", "k"]);
+        assert_eq!(lost(&path, "", old), [""; 0]);
     }
 
     #[test]

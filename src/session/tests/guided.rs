@@ -56,6 +56,28 @@ async fn a_change_that_uses_what_nothing_defines_is_drawn_anew_twice_at_most() {
     }
 }
 
+#[tokio::test]
+async fn a_change_that_loses_what_was_defined_is_drawn_anew_twice_at_most() {
+    let (kept, lost) = ("def f():\n    return 2\n\ndef g():\n    return 1\n", "def f():\n    return 2\n");
+    let request = "calc.py should have an f that returns 2";
+    for (asked, drawn, left, told) in [
+        (request, &[lost, kept][..], kept, 0),
+        (request, &[lost, lost, lost], lost, 1),
+        ("rewrite calc.py without g", &[lost], lost, 1),
+    ] {
+        let script = drawn.iter().map(|body| text(&format!("{body}```")));
+        let intent = (asked == request).then(|| text("change"));
+        let mut stage = stage(intent.into_iter().chain(script).collect(), small);
+        fs::write(stage.folder.path().join("calc.py"), "def f():\n    return 1\n\ndef g():\n    return 1\n").unwrap();
+        let events = stage.ask(asked, Decision::Once).await;
+        assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()), "{asked}");
+        assert_eq!(fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), left, "{asked}");
+        let notices =
+            events.iter().filter(|e| matches!(e, Event::Notice { text } if text == "calc.py no longer has g"));
+        assert_eq!(notices.count(), told, "{asked}");
+    }
+}
+
 /// A file that is too long to be written anew, with a mistake in `half`, and its test.
 fn long_calc(stage: &Stage) -> String {
     let others: String = (0..150).map(|i| format!("def f{i}(n):\n    return n + {i}\n\n\n")).collect();
@@ -191,6 +213,53 @@ async fn after_failed_tries_single_lines_are_drawn() {
         while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
         assert_eq!(stage.file(), "one\n");
     }
+}
+
+#[tokio::test]
+async fn behind_a_failed_try_several_are_drawn_side_by_side() {
+    let tries = ["bad", "worse", "two\nthree", "good", "never read"].map(|content| text(&format!("{content}\n```")));
+    let change = |s: &mut Session| {
+        small(s);
+        s.profile.candidates = Some(4);
+        s.settings.check = Some("cat a.txt; grep good a.txt".into());
+    };
+    let mut stage = stage([text("change")].into_iter().chain(tries).collect(), change);
+    let events = stage.ask("a.txt should be good", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: a.txt; the check passes".into()));
+    assert_eq!(stage.file(), "good\n");
+    let requests = stage.engine.requests();
+    assert_eq!(requests.iter().map(|request| request.slot).collect::<Vec<_>>(), [0, 0, 1, 2, 3, 4]);
+    let drawn = &requests[2..];
+    let mut seeds: Vec<u32> = drawn.iter().map(|request| request.sampling.seed).collect();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 4);
+    assert!(drawn.iter().all(|request| request.messages == requests[1].messages && request.prefix == "```txt\n"));
+    // What failed leaves nothing behind: what is undone is the whole change.
+    stage.handle.inputs.send(Input::Undo(1)).unwrap();
+    while !matches!(stage.handle.events.recv().await, Some(Event::Edited { change: Change::Undo, .. })) {}
+    assert_eq!(stage.file(), "one\n");
+}
+
+#[tokio::test]
+async fn the_best_of_several_is_mended_or_stays() {
+    let tries =
+        ["bad", "good", "good 2", "bad 3", "bad 4", "good 5", "good 6"].map(|content| text(&format!("{content}\n```")));
+    let change = |s: &mut Session| {
+        small(s);
+        s.profile.candidates = Some(2);
+        s.profile.lines = false;
+        s.settings.check = Some("grep -q good a.txt && echo 1 passed; false".into());
+        s.settings.check_attempts = 2;
+    };
+    let mut stage = stage([text("change")].into_iter().chain(tries).collect(), change);
+    let events = stage.ask("a.txt should be good", Decision::Once).await;
+    assert_eq!(end(&events).0, Outcome::NotDone);
+    // Of equal ones the first.
+    assert_eq!(stage.file(), "good\n");
+    let requests = stage.engine.requests();
+    assert_eq!(requests.iter().map(|request| request.slot).collect::<Vec<_>>(), [0, 0, 1, 2, 0, 1, 2, 0]);
+    let shows = |request: &Request, text: &str| request.messages.iter().any(|message| message.content.contains(text));
+    assert!(shows(&requests[4], "still fails") && !shows(&requests[5], "still fails"));
 }
 
 #[tokio::test]
