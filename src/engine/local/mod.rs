@@ -48,6 +48,7 @@ use self::generate::Job;
 use self::prompt::Prompts;
 use self::sample::Grammars;
 use self::scheduler::{Command, Scheduler, Work};
+use self::score::Asked;
 use self::snapshot::Snapshots;
 use self::worker::{SLOTS, Worker};
 use super::thinking::{self, Allowance};
@@ -285,7 +286,10 @@ impl Engine for LocalEngine {
         let before = vocab.tokenize(before.as_bytes(), self.prompts.adds_bos(), false);
         let tokens = vocab.tokenize(text.as_bytes(), false, false);
         let text = text.to_owned();
-        self.alone(move |worker| worker.score(&before, &tokens, &text, &cancel)).boxed()
+        self.alone(move |worker| {
+            worker.score(&Asked { before: &before, text: &text, tokens: &tokens, cancel: &cancel })
+        })
+        .boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

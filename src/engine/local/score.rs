@@ -1,5 +1,7 @@
 //! What the model expects at each place of a text that is there already.
 
+use std::ops::Range;
+
 use llama_cpp_2::token::LlamaToken;
 use tokio_util::sync::CancellationToken;
 
@@ -15,42 +17,40 @@ const PLACES: usize = 32;
 /// Tokens that are told of each place.
 const OTHERS: usize = 8;
 
+/// What is to be scored.
+pub struct Asked<'a> {
+    /// The tokens in front of the text, at least one.
+    pub before: &'a [LlamaToken],
+    pub text: &'a str,
+    /// Its tokens.
+    pub tokens: &'a [LlamaToken],
+    pub cancel: &'a CancellationToken,
+}
+
 impl Worker<'_> {
-    /// Scores each token of `text` behind `before`, which has at least one. `None` where the tokens do not give the text, or it was
-    /// cancelled.
-    pub fn score(
-        &mut self,
-        before: &[LlamaToken],
-        tokens: &[LlamaToken],
-        text: &str,
-        cancel: &CancellationToken,
-    ) -> Result<Option<Vec<Scored>>, EngineError> {
+    /// Scores each token of a text. `None` where the tokens do not give the text, or it was cancelled.
+    pub fn score(&mut self, asked: &Asked<'_>) -> Result<Option<Vec<Scored>>, EngineError> {
         self.empty(SLOT);
-        let mut scored = self.score_behind(before, tokens, text, cancel);
+        let mut scored = self.score_behind(asked);
         if matches!(scored, Err(EngineError::TooLong { .. })) {
             // What other slots hold is to be had again; the first is the conversation's.
             (1..SLOTS).for_each(|slot| self.empty(slot));
-            scored = self.score_behind(before, tokens, text, cancel);
+            scored = self.score_behind(asked);
         }
         self.empty(SLOT);
         scored
     }
 
-    fn score_behind(
-        &mut self,
-        before: &[LlamaToken],
-        tokens: &[LlamaToken],
-        text: &str,
-        cancel: &CancellationToken,
-    ) -> Result<Option<Vec<Scored>>, EngineError> {
+    fn score_behind(&mut self, asked: &Asked<'_>) -> Result<Option<Vec<Scored>>, EngineError> {
+        let Asked { before, text, tokens, cancel } = asked;
         let Some((last, head)) = before.split_last() else { return Ok(None) };
         let row = |at: usize, token: LlamaToken, logits: bool| Row { token, slot: SLOT, position: at, logits };
         let rows: Vec<Row> = head.iter().enumerate().map(|(at, &token)| row(at, token, false)).collect();
         rows.chunks(self.chunk).try_for_each(|chunk| self.decode_alone(chunk))?;
         // What stands behind each of these is to be judged.
-        let asked: Vec<LlamaToken> = std::iter::once(last).chain(tokens).copied().take(tokens.len()).collect();
+        let read: Vec<LlamaToken> = std::iter::once(last).chain(*tokens).copied().take(tokens.len()).collect();
         let (mut scored, mut begin) = (Vec::with_capacity(tokens.len()), 0);
-        for (number, chunk) in asked.chunks(PLACES).enumerate() {
+        for (number, chunk) in read.chunks(PLACES).enumerate() {
             if cancel.is_cancelled() {
                 return Ok(None);
             }
@@ -70,7 +70,7 @@ impl Worker<'_> {
         Ok(Some(scored))
     }
 
-    fn scored(&self, range: std::ops::Range<usize>, token: LlamaToken, logits: &[f32]) -> Scored {
+    fn scored(&self, range: Range<usize>, token: LlamaToken, logits: &[f32]) -> Scored {
         let own = logprob(logits, token);
         let logit = |token: LlamaToken| usize::try_from(token.0).ok().and_then(|at| logits.get(at)).copied();
         let logit = f64::from(logit(token).unwrap_or(f32::NEG_INFINITY));
