@@ -37,13 +37,12 @@ pub fn elision<'t>(path: &str, old: &str, new: &'t str) -> Option<(usize, &'t st
         return None;
     }
     let (remark, saying) = (REMARK.as_ref()?, SAYING.as_ref()?);
-    let lines = |text: &'_ str| text.lines().map(|line| line.trim().to_owned()).collect::<HashSet<String>>();
-    let (known, kept) = (lines(old), lines(new));
     let documents = |line: &str| DOCUMENTING.iter().any(|mark| line.trim_start().starts_with(mark));
     let stands = |line: &str| !documents(line) && remark.captures(line).is_some_and(|found| saying.is_match(&found[1]));
-    let mut found = new.lines().enumerate().filter(|(_, line)| stands(line) && !known.contains(line.trim()));
-    let (row, line) = found.next()?;
-    known.iter().any(|line| !kept.contains(line)).then(|| (row + 1, line.trim()))
+    let is_new = |line: &str| !old.lines().any(|known| known.trim() == line.trim());
+    let (row, line) = new.lines().enumerate().find(|(_, line)| stands(line) && is_new(line))?;
+    let kept: HashSet<&str> = new.lines().map(str::trim).collect();
+    old.lines().any(|line| !kept.contains(line.trim())).then(|| (row + 1, line.trim()))
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Turn<'_> {
         let Some((Some(path), mark)) = self.prepared.as_ref().map(|p| (p.path.clone(), p.mark)) else {
             return Ok(Search::Nothing);
         };
-        if self.mark() != mark && !self.take_back(mark) {
+        if !self.go_back(mark) {
             return Ok(Search::Over);
         }
         if let Some(prepared) = self.prepared.as_mut().filter(|prepared| !prepared.parts.is_empty()) {
@@ -84,7 +84,7 @@ impl Turn<'_> {
             return Ok(found);
         }
         // What asked for them stands there still.
-        Ok(if self.mark() == mark || self.take_back(mark) { Search::Nothing } else { Search::Over })
+        Ok(if self.go_back(mark) { Search::Nothing } else { Search::Over })
     }
 
     async fn draw_candidates(&mut self, path: &RelPath, block: &Block) -> Result<Search, TurnError> {
@@ -117,8 +117,10 @@ impl Turn<'_> {
                     continue;
                 }
             };
-            let content = block.content(&text).filter(|_| usage.stop == Stop::End);
-            let Some(content) = content.filter(|content| self.is_worth_trying(path, block, content)) else { continue };
+            let is_sound =
+                |content: &String| syntax::new_errors(path.as_str().as_ref(), Some(&block.file), content).is_empty();
+            let content = block.content(&text).filter(|_| usage.stop == Stop::End).filter(is_sound);
+            let Some(content) = content else { continue };
             if let Some(end) = self.try_candidate(path, &block.file, content).await? {
                 return Ok(end);
             }
@@ -152,19 +154,18 @@ impl Turn<'_> {
         }
     }
 
-    fn is_worth_trying(&self, path: &RelPath, block: &Block, content: &str) -> bool {
-        let is_known = self.prepared.as_ref().is_some_and(|prepared| prepared.written.iter().any(|old| old == content));
-        let is_sound = || syntax::new_errors(path.as_str().as_ref(), Some(&block.file), content).is_empty();
-        !is_known && content != block.file && is_sound()
-    }
-
-    /// Tries a text of a file in which `stands` stands now; where the check passes it stays. `Some`: the search has ended.
+    /// Tries a text of a file in which `stands` stands now, unless it was tried; where the check passes it stays. `Some`: the search has
+    /// ended.
     pub(super) async fn try_candidate(
         &mut self,
         path: &RelPath,
         stands: &str,
         content: String,
     ) -> Result<Option<Search>, TurnError> {
+        let is_known = self.prepared.as_ref().is_some_and(|prepared| prepared.written.contains(&content));
+        if is_known || content == stands {
+            return Ok(None);
+        }
         // The user may have changed the mode meanwhile, or the file.
         let may = self.allows_checks() && self.session.policy.mode != Mode::Ask && self.holds(path, stands);
         if !may || self.is_over_budget() {

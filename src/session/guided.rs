@@ -478,6 +478,11 @@ impl Turn<'_> {
         true
     }
 
+    /// The same, where it is not there already.
+    pub(super) fn go_back(&mut self, mark: Mark) -> bool {
+        self.mark() == mark || self.take_back(mark)
+    }
+
     /// The profile's sampling, and for a further try one that gives something else.
     pub(super) fn sampling(&self) -> Sampling {
         self.sampling_for(self.retries)

@@ -130,7 +130,7 @@ impl Turn<'_> {
         let Some((path, mark)) = self.prepared.as_ref().map(|p| (p.path.clone(), p.mark)) else {
             return Ok(Search::Nothing);
         };
-        if self.mark() != mark && !self.take_back(mark) {
+        if !self.go_back(mark) {
             return Ok(Search::Over);
         }
         if path.as_ref().is_none_or(|path| self.is_long(path)) {
@@ -186,9 +186,7 @@ impl Turn<'_> {
         if self.cancel.is_cancelled() {
             return Ok(Some(Search::Interrupted));
         }
-        let tried = self.prepared.as_ref().map(|prepared| prepared.written.clone()).unwrap_or_default();
-        let mut found = candidates(path, text, drawn);
-        found.retain(|candidate| candidate.content != stands && !tried.contains(&candidate.content));
+        let found = candidates(path, text, drawn);
         tracing::debug!(drawn = drawn.len(), candidates = found.len(), "single lines");
         for Candidate { content, .. } in found {
             if self.time_left() < left {

@@ -87,27 +87,37 @@ pub(super) fn functions(path: &RelPath, text: &str) -> Vec<Definition> {
     all
 }
 
-fn is_function(definition: &Definition) -> bool {
+pub(super) fn is_function(definition: &Definition) -> bool {
     matches!(definition.kind, Kind::Function | Kind::Method)
 }
 
 /// Lines with their scores by the innermost function around them.
 fn by_function(path: &RelPath, text: &str, scores: &HashMap<usize, f64>) -> Vec<(Definition, HashMap<usize, f64>)> {
     let functions = functions(path, text);
-    let ranges: Vec<Range<usize>> = functions.iter().map(|definition| range(text, definition)).collect();
+    let ranges = ranges(text, &functions);
     let mut lines: Vec<HashMap<usize, f64>> = vec![HashMap::new(); functions.len()];
     for (line, score) in scores {
-        let around = ranges.iter().enumerate().filter(|(_, range)| range.contains(line));
-        if let Some((at, _)) = around.min_by_key(|(_, range)| range.len()) {
+        if let Some(at) = innermost(&ranges, *line) {
             lines[at].insert(*line, *score);
         }
     }
     functions.into_iter().zip(lines).filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
+/// The lines of definitions, as [`range`] has them.
+pub(super) fn ranges(text: &str, definitions: &[Definition]) -> Vec<Range<usize>> {
+    definitions.iter().map(|definition| range(text, definition)).collect()
+}
+
+/// Which of these is the shortest around a line.
+pub(super) fn innermost(ranges: &[Range<usize>], line: usize) -> Option<usize> {
+    let around = ranges.iter().enumerate().filter(|(_, range)| range.contains(&line));
+    around.min_by_key(|(_, range)| range.len()).map(|(at, _)| at)
+}
+
 /// The lines of a definition, from 0, with its comments and decorators, but without a line before it that has a comment and is
 /// something else.
-pub(super) fn range(text: &str, definition: &Definition) -> Range<usize> {
+fn range(text: &str, definition: &Definition) -> Range<usize> {
     let (start, name) = (definition.start.saturating_sub(1) as usize, definition.line.saturating_sub(1) as usize);
     let before = text.lines().skip(start).take(name.saturating_sub(start));
     let foreign = before.enumerate().filter(|(_, line)| is_foreign(line.trim())).last();

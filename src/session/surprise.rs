@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::lines::Drawn;
-use super::part::{functions, range};
+use super::part::{functions, innermost, ranges};
 use super::turn::{Turn, TurnError};
 use crate::engine::Scored;
 use crate::workspace::RelPath;
@@ -112,11 +112,12 @@ impl Turn<'_> {
         if self.session.engine.count(text) <= WHOLE {
             return std::iter::once(0..text.lines().count()).collect();
         }
-        let functions: Vec<Range<usize>> = functions(path, text).iter().map(|function| range(text, function)).collect();
+        let ranges = ranges(text, &functions(path, text));
         let mut found: Vec<Range<usize>> = Vec::new();
-        for line in wanted {
-            let innermost = functions.iter().filter(|range| range.contains(line)).min_by_key(|range| range.len());
-            found.extend(innermost.filter(|range| !found.contains(range)).cloned());
+        for range in wanted.iter().filter_map(|&line| ranges.get(innermost(&ranges, line)?)) {
+            if !found.contains(range) {
+                found.push(range.clone());
+            }
         }
         found
     }

@@ -77,23 +77,25 @@ const MERE_TEXT: &[&str] = &[
     "imports", "hints", "annotations",
 ];
 
-/// Words of requests by which something may be gone, or have another name or place.
+/// Words by which something may be gone, or have another name or place, beside [`MOVING`] and [`TAKING`].
 #[rustfmt::skip]
 const REMOVING: &[&str] = &[
-    "clean", "convert", "cut", "delete", "drop", "extract", "inline", "merge", "move", "refactor", "remove", "rename", "replace",
-    "rewrite", "simplify", "split", "strip", "unused",
+    "clean", "convert", "delete", "inline", "merge", "refactor", "replace", "rewrite", "simplify", "strip", "unused",
 ];
 
 /// Whether what a file defines may be gone from it behind a request.
 pub(super) fn may_remove(request: &str) -> bool {
-    request.split_whitespace().any(|word| REMOVING.contains(&bare(word).to_lowercase().as_str()))
+    [REMOVING, MOVING, TAKING].iter().any(|words| has(request, words))
+}
+
+/// Whether one of these words stands in a request.
+fn has(request: &str, words: &[&str]) -> bool {
+    request.split_whitespace().any(|word| words.contains(&bare(word).to_lowercase().as_str()))
 }
 
 /// Whether a request is about something that does not work as it should, and about nothing else.
 pub(super) fn is_about_a_fault(request: &str) -> bool {
-    let has =
-        |words: &[&str]| request.split_whitespace().any(|word| words.contains(&bare(word).to_lowercase().as_str()));
-    has(FAULTS) && !has(MERE_TEXT) && !follow::orders_more_than(request, "fix")
+    has(request, FAULTS) && !has(request, MERE_TEXT) && !follow::orders_more_than(request, "fix")
 }
 
 /// What the words and marks of a request tell, where they do.

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::part::Part;
+use super::part::{Part, is_function};
 use super::step::Limits;
 use super::turn::Turn;
-use crate::code::{Definition, Kind, definitions};
+use crate::code::{Definition, definitions};
 use crate::dialect::Call;
 use crate::workspace::{RelPath, common_lines};
 
@@ -29,13 +29,9 @@ pub(super) fn lost(path: &RelPath, old: &str, new: &str) -> Vec<String> {
     let all = |text: &str| definitions(path.as_str(), text);
     let kept: HashSet<String> = all(new).iter().map(Definition::qualified).collect();
     let old = all(old);
-    let is_function = |kind: Kind| matches!(kind, Kind::Function | Kind::Method);
-    let inside = |definition: &Definition| {
-        let parent = definition.parent.and_then(|at| old.get(at as usize));
-        parent.is_some_and(|parent| is_function(parent.kind))
-    };
-    let counts = |kind: Kind| is_function(kind) || kind.has_methods();
-    let gone = old.iter().filter(|definition| counts(definition.kind) && !inside(definition));
+    let parent = |definition: &Definition| definition.parent.and_then(|at| old.get(at as usize));
+    let counts = |definition: &&Definition| is_function(definition) || definition.kind.has_methods();
+    let gone = old.iter().filter(counts).filter(|definition| !parent(definition).is_some_and(is_function));
     gone.map(Definition::qualified).filter(|name| !kept.contains(name)).collect()
 }
 
