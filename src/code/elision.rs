@@ -36,13 +36,17 @@ pub fn elision<'t>(path: &str, old: &str, new: &'t str) -> Option<(usize, &'t st
     if !matches!(language.form, Form::Program) {
         return None;
     }
-    let (remark, saying) = (REMARK.as_ref()?, SAYING.as_ref()?);
-    let documents = |line: &str| DOCUMENTING.iter().any(|mark| line.trim_start().starts_with(mark));
-    let stands = |line: &str| !documents(line) && remark.captures(line).is_some_and(|found| saying.is_match(&found[1]));
     let is_new = |line: &str| !old.lines().any(|known| known.trim() == line.trim());
-    let (row, line) = new.lines().enumerate().find(|(_, line)| stands(line) && is_new(line))?;
+    let (row, line) = new.lines().enumerate().find(|(_, line)| stands_for_code(line) && is_new(line))?;
     let kept: HashSet<&str> = new.lines().map(str::trim).collect();
     old.lines().any(|line| !kept.contains(line.trim())).then(|| (row + 1, line.trim()))
+}
+
+/// Whether a line is nothing but such a remark.
+pub fn stands_for_code(line: &str) -> bool {
+    let (Some(remark), Some(saying)) = (REMARK.as_ref(), SAYING.as_ref()) else { return false };
+    let documents = DOCUMENTING.iter().any(|mark| line.trim_start().starts_with(mark));
+    !documents && remark.captures(line).is_some_and(|found| saying.is_match(&found[1]))
 }
 
 #[cfg(test)]

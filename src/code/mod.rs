@@ -28,7 +28,7 @@ mod weights;
 mod words;
 
 pub use definition::{Definition, Kind};
-pub use elision::elision;
+pub use elision::{elision, stands_for_code};
 pub use index::{Confidence, Index, Reference, Refreshed, Symbol};
 pub use language::Language;
 pub use map::outline_text;

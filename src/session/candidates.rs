@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::check::{self, Checked};
-use super::guided::Prepared;
 use super::lines::SLOTS;
+use super::preparation::Prepared;
 use super::step;
 use super::turn::{Turn, TurnError};
 use super::written::Block;

@@ -16,14 +16,19 @@ const PRONOUNS: &[&str] = &["both", "it", "that", "them", "these", "this"];
 const PURPOSES: &[&str] = &["so", "that", "to", "which"];
 
 /// An order of a request.
-struct Clause<'r> {
+pub(super) struct Clause<'r> {
     /// In lower case.
-    verb: String,
+    pub verb: String,
     /// What stands behind it, without the marks around each word.
-    words: Vec<&'r str>,
+    pub words: Vec<&'r str>,
 }
 
 impl<'r> Clause<'r> {
+    /// Whether it orders anything.
+    pub fn is_order(&self) -> bool {
+        is_verb(&self.verb)
+    }
+
     /// What it is about, without what for: "main.py" of "update main.py to use the helper in helpers.py".
     fn without_purpose(&self) -> &[&'r str] {
         let purpose = |word: &&str| PURPOSES.contains(&word.to_lowercase().as_str());
@@ -38,7 +43,7 @@ pub(super) fn takes(request: &str) -> bool {
 
 /// Whether a request orders something else than `verb`.
 pub(super) fn orders_more_than(request: &str, verb: &str) -> bool {
-    clauses(request).iter().any(|clause| clause.verb != verb && is_verb(&clause.verb))
+    clauses(request).iter().any(|clause| clause.verb != verb && clause.is_order())
 }
 
 /// The names of the files that must change along with those that a request wants written.
@@ -60,7 +65,7 @@ pub(super) fn followers(request: &str) -> Vec<&str> {
 }
 
 /// Splits a request into its orders: at the ends of lines and sentences, and where "and", "then" or a comma stands before a verb.
-fn clauses(request: &str) -> Vec<Clause<'_>> {
+pub(super) fn clauses(request: &str) -> Vec<Clause<'_>> {
     let mut clauses: Vec<Clause> = Vec::new();
     for line in request.lines() {
         let mut fresh = true;

@@ -2,20 +2,14 @@
 //! call at a time, and lets a change that failed be drawn again rather than mended.
 
 use super::candidates::Search;
-use super::check::{Check, Checked};
-use super::examples;
-use super::follow;
 use super::intent::Intent;
-use super::mend::{Count, Tries};
 use super::narrow;
-use super::part::Part;
+use super::preparation::Prepared;
 use super::profile::Form;
-use super::project;
 use super::record::Record;
-use super::step::{self, Limits};
-use super::surprise::Surprise;
+use super::step::Limits;
 use super::turn::{Act, DOUBTS, Turn, TurnError};
-use super::written::{Block, lost};
+use super::written::{Block, Piece, lost};
 use super::{Change, Event, Outcome, prompt, wording};
 use crate::code::{self, is_test};
 use crate::dialect::{Message, Role, ToolSpec};
@@ -34,8 +28,6 @@ const WHOLE_SHARE: usize = 8;
 /// The room is for what is yet to be written.
 const LENGTH_FACTOR: usize = 2;
 const LENGTH_ROOM: usize = 1000;
-/// How many looks around a change may begin with.
-const LOOKS: usize = 6;
 
 /// A moment of a turn to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,45 +35,6 @@ pub(super) struct Mark {
     /// Counted from the session's start, whatever compaction has taken since.
     messages: usize,
     pub changes: usize,
-}
-
-/// What a change begins with; each further try begins here again.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    /// The file that is written anew.
-    pub path: Option<RelPath>,
-    /// Of a long file the functions that may be at fault: the first is written anew, and where that was in vain the next.
-    pub parts: Vec<Part>,
-    /// Those that are written instead, one after the other: new ones, and what must change with them.
-    pub files: Vec<RelPath>,
-    pub mark: Mark,
-    /// Its lines were drawn one by one before anything else.
-    pub drawn_first: bool,
-    /// What was written so far, in vain.
-    pub written: Vec<String>,
-    /// Those of it that came as far as their check.
-    pub tries: Tries,
-    /// Most of what is written is copied from what is there.
-    pub copies: bool,
-    /// What the model thinks of the text whose lines were drawn last.
-    pub surprise: Option<Surprise>,
-}
-
-impl Prepared {
-    fn at(mark: Mark) -> Self {
-        let (files, written, tries) = (Vec::new(), Vec::new(), Tries::default());
-        Self {
-            path: None,
-            parts: Vec::new(),
-            files,
-            mark,
-            drawn_first: false,
-            written,
-            tries,
-            copies: false,
-            surprise: None,
-        }
-    }
 }
 
 impl Turn<'_> {
@@ -129,102 +82,6 @@ impl Turn<'_> {
         let outcome = self.weigh(suspect, outcome).await?;
         // A refusal is one for good: only who was not asked tries again.
         if is_open && outcome == Outcome::NotDone && self.allows_checks() { self.change().await } else { Ok(outcome) }
-    }
-
-    /// Settles what a change begins with: what the check gives now, the files, the form. `Some`: the turn is over.
-    async fn prepare(&mut self) -> Result<Option<Outcome>, TurnError> {
-        if !self.check_before().await? {
-            return Ok(Some(Outcome::Interrupted));
-        }
-        let files = self.files().await?;
-        if !files.is_empty() {
-            for path in &files {
-                if self.session.workspace.is_file(path) && !self.find_check(path).await? {
-                    return Ok(Some(Outcome::Interrupted));
-                }
-            }
-            self.prepared = Some(Prepared { files, ..Prepared::at(self.mark()) });
-            return Ok(None);
-        }
-        self.locate().await?;
-        if let Some(outcome) = self.look().await? {
-            return Ok(Some(outcome));
-        }
-        self.show_servers();
-        let is_short = self.fits_whole(self.open_tokens());
-        let open = if is_short { self.which_file().await? } else { self.only_open() };
-        if let Some(path) = &open
-            && !self.find_check(path).await?
-        {
-            return Ok(Some(Outcome::Interrupted));
-        }
-        let parts = self.parts().await?;
-        let path = parts.first().map(|part| part.path.clone()).or(open.filter(|_| is_short));
-        let say = match &path {
-            // Each try says which of them.
-            Some(_) if !parts.is_empty() => None,
-            Some(path) => Some(prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())])),
-            None => Some(prompt::text(&self.session.workspace, "change-part", &[])),
-        };
-        say.into_iter().for_each(|say| self.say(Message::new(Role::User, say)));
-        self.prepared = Some(Prepared { path, parts, ..Prepared::at(self.mark()) });
-        Ok(None)
-    }
-
-    /// The file before the model, where there is but one that may change.
-    fn only_open(&self) -> Option<RelPath> {
-        let mut open = self.record.seen().iter().filter(|path| !is_test(path.as_str()));
-        open.next().filter(|_| open.next().is_none()).cloned()
-    }
-
-    /// The files that the request wants written, with those that must change along; none where it wants no new one and moves
-    /// nothing.
-    async fn files(&mut self) -> Result<Vec<RelPath>, TurnError> {
-        let (takes, new) = (follow::takes(&self.asked), self.new_files());
-        let mut files = if takes { self.written_files() } else { new.clone() };
-        let mut followers = self.followers();
-        if takes && followers.is_empty() && !new.is_empty() {
-            // It does not say from where.
-            self.locate().await?;
-            followers.extend(self.which_file().await?);
-        }
-        if files.is_empty() || (new.is_empty() && followers.is_empty()) {
-            return Ok(Vec::new());
-        }
-        followers.retain(|path| !files.contains(path));
-        files.extend(followers);
-        Ok(files)
-    }
-
-    /// Where no check is named, takes the project's own tests of the file for one, or the examples in it, if they run. Returns
-    /// whether to go on.
-    async fn find_check(&mut self, path: &RelPath) -> Result<bool, TurnError> {
-        if self.check.is_some() || !self.allows_checks() {
-            return Ok(true);
-        }
-        let text = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let tests = project::command(&self.session.workspace, path);
-        let is_project = tests.is_some();
-        self.check = tests.map(Check::from).or_else(|| examples::check(path, &text, &self.asked));
-        if self.check.is_none() {
-            return Ok(true);
-        }
-        // Examples that cannot be run are none.
-        let counts = |checked: &Checked| is_project || examples::ran(&checked.output);
-        let Some(before) = self.run_check_where(0, counts).await? else { return Ok(false) };
-        match before.took {
-            Some(took) if counts(&before) => {
-                self.checked_before = Some(took);
-                self.failed_before = !before.passed;
-                self.passed_before = Count::of(&before.output).passed;
-                if !before.passed && (is_project || examples::is_telling(&before.output)) {
-                    self.say_check("check-before", &before.output);
-                }
-            }
-            // It has no end, or says nothing of the file.
-            _ => self.check = None,
-        }
-        Ok(true)
     }
 
     /// Demands calls until what was settled has changed: the files one after the other, or the one, or what the model picks.
@@ -278,21 +135,6 @@ impl Turn<'_> {
     /// Where to go back to after a try that failed its check: the first one, or `begin`.
     pub(super) fn first_try(&self, begin: Mark) -> Mark {
         self.prepared.as_ref().map_or(begin, |prepared| prepared.mark)
-    }
-
-    /// The file to change, where there is more than one before the model.
-    async fn which_file(&mut self) -> Result<Option<RelPath>, TurnError> {
-        // A check's tests are what the change is measured by.
-        let candidates: Vec<RelPath> = match self.record.seen() {
-            [one] => vec![one.clone()],
-            seen => seen.iter().filter(|path| self.check.is_none() || !is_test(path.as_str())).cloned().collect(),
-        };
-        let [_, _, ..] = &candidates[..] else { return Ok(candidates.into_iter().next()) };
-        self.make_room()?;
-        let question = prompt::text(&self.session.workspace, "which-file", &[]);
-        let names: Vec<&str> = candidates.iter().map(RelPath::as_str).collect();
-        let name = step::choose(self.session, question, &names, &self.cancel).await?;
-        Ok(candidates.iter().find(|path| path.as_str() == name).cloned())
     }
 
     /// Has the model write a new file that the request names.
@@ -371,27 +213,50 @@ impl Turn<'_> {
         Ok(act)
     }
 
-    /// The code block in which a file, or the function of it that was settled, is to be written anew, after asking for the latter.
+    /// The code block in which a file is to be written anew, or the function of it that was settled, after asking for the latter.
     pub(super) fn next_block(&mut self, path: &RelPath) -> Block {
         let file = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let part = self.next_part();
-        if let Some(part) = &part {
-            let ask = self.ask_for(part);
-            self.say(Message::new(Role::User, ask));
-        }
-        let old = match &part {
-            Some(part) => part.of(&file).unwrap_or_default().to_owned(),
-            None => file.clone(),
+        let piece = self.next_piece(path, &file);
+        let old = match &piece {
+            Piece::Part(part) => part.of(&file).unwrap_or_default().to_owned(),
+            Piece::Addition(_) => String::new(),
+            Piece::File => file.clone(),
         };
         Block {
             // What was put out may come into it.
             fence: prompt::fence(&format!("{old}\n{}", self.output())),
             language: prompt::language(path.as_str()).to_owned(),
-            longest: if part.is_some() { self.length(&old) } else { self.longest(&old) },
-            part,
+            head: match &piece {
+                // Should that not do, all of it may come out otherwise.
+                Piece::Addition(addition) if self.retries == 0 => addition.head(&file),
+                _ => String::new(),
+            },
+            longest: if matches!(piece, Piece::File) { self.longest(&old) } else { self.length(&old) },
+            piece,
             file,
             old,
         }
+    }
+
+    /// What of a file is written next. Asks for it, unless that was settled before.
+    fn next_piece(&mut self, path: &RelPath, file: &str) -> Piece {
+        if let Some(part) = self.next_part() {
+            let ask = self.ask_for(&part);
+            self.say(Message::new(Role::User, ask));
+            return Piece::Part(part);
+        }
+        let Some(addition) = self.prepared.as_ref().and_then(|prepared| prepared.addition.clone()) else {
+            return Piece::File;
+        };
+        // Where it does not come out alone the whole file may.
+        if self.retries >= DOUBTS && self.fits_whole(self.session.engine.count(file)) {
+            let ask = prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]);
+            self.say(Message::new(Role::User, ask));
+            return Piece::File;
+        }
+        let ask = self.ask_to_add(&addition);
+        self.say(Message::new(Role::User, ask));
+        Piece::Addition(addition)
     }
 
     /// How long a change may get, in tokens; `old` is what it takes the place of.
@@ -409,31 +274,6 @@ impl Turn<'_> {
     fn output(&self) -> &str {
         let said = &self.session.transcript[self.request - self.drained..];
         said.iter().rfind(|message| message.role == Role::Tool).map_or("", |message| &message.content)
-    }
-
-    /// Demands calls that find the files to change, until the model has one before it that is more than a test. `Some`: the
-    /// turn is over.
-    async fn look(&mut self) -> Result<Option<Outcome>, TurnError> {
-        for _ in 0..LOOKS {
-            if self.record.seen().iter().any(|path| !is_test(path.as_str())) {
-                return Ok(None);
-            }
-            let before = self.record.changes();
-            match self.demand(&["read", "list", "search", "write"], None).await? {
-                Act::Called if self.record.changes() > before => return Ok(Some(Outcome::Done)),
-                Act::Called | Act::Malformed => {}
-                act => return Ok(Some(act.outcome())),
-            }
-        }
-        Ok(if self.record.seen().is_empty() { Some(Outcome::NotDone) } else { None })
-    }
-
-    /// Tokens of the files before the model that may change: all but tests, unless there are only tests.
-    pub(super) fn open_tokens(&self) -> usize {
-        let seen = self.record.seen();
-        let only_tests = seen.iter().all(|path| is_test(path.as_str()));
-        let text = |path| self.session.workspace.read(path).map_or(0, |file| self.session.engine.count(&file.text));
-        seen.iter().filter(|path| only_tests || !is_test(path.as_str())).map(text).sum()
     }
 
     /// One step that must be a call of one of `tools`.

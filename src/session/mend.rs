@@ -1,6 +1,7 @@
 //! What becomes of tries at a change that fail their check. Most are forgotten and drawn anew; the best is kept in mind: now and
 //! then it is mended, and it is what stays where none passes.
 
+use super::preparation::Prepared;
 use super::prompt;
 use super::step::Step;
 use super::turn::{Turn, TurnError};
@@ -100,8 +101,9 @@ impl Turn<'_> {
         let Some(Failed { content, output, .. }) = best else { return Ok(()) };
         self.put_back(path, &content).await?;
         self.say_check("check-failed", &output);
-        // Of a function the next order shows it.
-        if self.prepared.as_ref().is_some_and(|prepared| prepared.parts.is_empty()) {
+        // Of a function the next order asks for it.
+        let is_whole = |prepared: &Prepared| prepared.parts.is_empty() && prepared.addition.is_none();
+        if self.prepared.as_ref().is_some_and(is_whole) {
             let ask = prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]);
             self.say(Message::new(Role::User, ask));
         }

@@ -1,5 +1,6 @@
 //! The agent core. A client sends [`Input`]s and receives [`Event`]s; there is no other door.
 
+mod addition;
 mod ahead;
 mod call;
 mod candidates;
@@ -22,6 +23,7 @@ mod mend;
 mod narrow;
 mod note;
 mod part;
+mod preparation;
 pub mod profile;
 mod project;
 pub mod prompt;

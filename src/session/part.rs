@@ -33,7 +33,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn new(path: &RelPath, definition: &Definition) -> Self {
+    pub fn new(path: &RelPath, definition: &Definition) -> Self {
         Self { path: path.clone(), name: definition.qualified(), start: definition.start }
     }
 
@@ -117,7 +117,7 @@ pub(super) fn innermost(ranges: &[Range<usize>], line: usize) -> Option<usize> {
 
 /// The lines of a definition, from 0, with its comments and decorators, but without a line before it that has a comment and is
 /// something else.
-fn range(text: &str, definition: &Definition) -> Range<usize> {
+pub(super) fn range(text: &str, definition: &Definition) -> Range<usize> {
     let (start, name) = (definition.start.saturating_sub(1) as usize, definition.line.saturating_sub(1) as usize);
     let before = text.lines().skip(start).take(name.saturating_sub(start));
     let foreign = before.enumerate().filter(|(_, line)| is_foreign(line.trim())).last();
@@ -134,18 +134,18 @@ fn is_foreign(line: &str) -> bool {
 }
 
 /// Where a line, counted from 0, begins; the text's end where it has fewer.
-fn offset(text: &str, line: usize) -> usize {
+pub(super) fn offset(text: &str, line: usize) -> usize {
     text.split_inclusive('\n').take(line).map(str::len).sum()
 }
 
 /// What the first line that is not empty begins with.
-fn indentation(text: &str) -> &str {
+pub(super) fn indentation(text: &str) -> &str {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     &line[..line.len() - line.trim_start().len()]
 }
 
 /// The text moved so that it begins at this indentation.
-fn indented(text: &str, wanted: &str) -> String {
+pub(super) fn indented(text: &str, wanted: &str) -> String {
     let own = indentation(text);
     if own == wanted {
         return text.to_owned();

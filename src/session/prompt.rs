@@ -36,6 +36,7 @@ prompts![
     "which-file",
     "which-function",
     "change-whole",
+    "add-function",
     "change-function",
     "change-follower",
     "change-part",

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::addition::Addition;
 use super::part::{Part, is_function};
 use super::step::Limits;
 use super::turn::Turn;
@@ -35,10 +36,21 @@ pub(super) fn lost(path: &RelPath, old: &str, new: &str) -> Vec<String> {
     gone.map(Definition::qualified).filter(|name| !kept.contains(name)).collect()
 }
 
-/// A code block in which a model is to write a file anew, or a function of it.
+/// What of a file is written.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// All of it, anew.
+    File,
+    /// One of its functions, anew.
+    Part(Part),
+    /// Functions that it has not yet.
+    Addition(Addition),
+}
+
+/// A code block in which a model is to write something of a file.
 #[derive(Debug)]
 pub(super) struct Block {
-    pub part: Option<Part>,
+    pub piece: Piece,
     /// The file's text as it is.
     pub file: String,
     /// Of it what is to be written anew.
@@ -46,13 +58,15 @@ pub(super) struct Block {
     pub fence: String,
     /// Behind the fence that opens it.
     pub language: String,
+    /// What is written begins with this.
+    pub head: String,
     /// Tokens of what is written, at most.
     pub longest: usize,
 }
 
 impl Block {
     pub fn prefix(&self) -> String {
-        format!("{}{}\n", self.fence, self.language)
+        format!("{}{}\n{}", self.fence, self.language, self.head)
     }
 
     pub fn limits(&self) -> Limits {
@@ -61,18 +75,20 @@ impl Block {
             // Markdown has blocks of its own.
             stop: if self.language == "markdown" { Vec::new() } else { vec![format!("\n{}", self.fence)] },
             max_tokens: Some(self.longest),
-            copy_from: vec![self.old.clone()],
+            copy_from: vec![if self.old.is_empty() { &self.file } else { &self.old }.clone()],
             draft: true,
         }
     }
 
-    /// What the file becomes with what the model wrote behind the block's first line; `None` where that has no end, or is something
+    /// What the file becomes with what the model wrote behind the block's beginning; `None` where that has no end, or is something
     /// else.
     pub fn content(&self, text: &str) -> Option<String> {
-        let content = block(text, &self.fence).filter(|content| !content.is_empty() || self.old.is_empty())?;
-        match &self.part {
-            Some(part) => part.replaced(&self.file, content),
-            None => Some(content.to_owned()),
+        let text = format!("{}{text}", self.head);
+        let content = block(&text, &self.fence).filter(|content| !content.is_empty() || self.old.is_empty())?;
+        match &self.piece {
+            Piece::File => Some(content.to_owned()),
+            Piece::Part(part) => part.replaced(&self.file, content),
+            Piece::Addition(addition) => addition.merged(&self.file, content),
         }
     }
 }

@@ -78,6 +78,38 @@ async fn a_change_that_loses_what_was_defined_is_drawn_anew_twice_at_most() {
     }
 }
 
+#[tokio::test]
+async fn a_function_to_be_added_is_written_alone() {
+    let calc = "class Calc:\n    def half(self, n):\n        return n // 2\n\n\ndef name():\n    return 'calc'\n";
+    let new = calc.replace("n // 2\n", "n // 2\n\n    def double(self, n):\n        return 2 * n\n");
+    let request = "Add a method double(n) to Calc in calc.py";
+    let whole = format!("{new}```");
+    for (drawn, prefix) in [
+        // Behind the head that it is given.
+        (&["):\n        return 2 * n\n```"][..], "```python\n    def double(self, n"),
+        // Something else, then with what stands around it.
+        (
+            &[
+                "): pass\n\ndef (",
+                "class Calc:\n    # ... existing methods\n    def double(self, n):\n        return 2 * n\n```",
+            ],
+            "```python\n",
+        ),
+        // The whole file in the end.
+        (&["", "def triple(self): pass\n```", &whole], "```python\n"),
+    ] {
+        let mut stage = stage(drawn.iter().map(|drawn| text(drawn)).collect(), small);
+        fs::write(stage.folder.path().join("calc.py"), calc).unwrap();
+        let events = stage.ask(request, Decision::Once).await;
+        assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()), "{drawn:?}");
+        assert_eq!(fs::read_to_string(stage.folder.path().join("calc.py")).unwrap(), new, "{drawn:?}");
+        let last = stage.engine.requests().pop().unwrap();
+        assert_eq!(last.prefix, prefix, "{drawn:?}");
+        let is_whole = last.messages.last().unwrap().content.contains("whole corrected");
+        assert_eq!(is_whole, drawn.len() > 2, "{drawn:?}");
+    }
+}
+
 /// A file that is too long to be written anew, with a mistake in `half`, and its test.
 fn long_calc(stage: &Stage) -> String {
     let others: String = (0..150).map(|i| format!("def f{i}(n):\n    return n + {i}\n\n\n")).collect();
