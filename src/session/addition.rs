@@ -1,161 +1,201 @@
-//! What a request adds to a file: functions that the model writes alone, each put where it belongs. Nothing else of the file is
-//! written anew, so that nothing else can be lost, and a function takes a fraction of the time of its file.
+//! A function that a request adds: the model writes it alone, and it is put where it belongs. The rest of the file is not written
+//! anew, so that nothing of it can be lost, and a function takes a fraction of the time of its file. What does not fit is refused
+//! rather than made to fit: the file can still be written as a whole.
 
-use super::follow::{self, Clause};
-use super::part::{Part, indentation, indented, is_function, offset, range};
+mod imports;
+mod request;
+
+use std::ops::Range;
+
+use self::imports::{is_hash_remark, is_import, with_import};
+use self::request::{Added, Named, added};
+use super::part::{indentation, indented, is_function, offset, range};
 use super::profile::Form;
 use super::prompt;
 use super::turn::Turn;
-use super::wording::{ARTICLES, bare};
 use crate::code::{self, Definition, definitions};
 use crate::workspace::RelPath;
 
-/// Verbs that order something new.
-const ADDING: &[&str] = &["add", "create", "define", "implement", "insert", "introduce", "write"];
-/// What is added.
-const FUNCTIONS: &[&str] = &["function", "functions", "helper", "helpers", "method", "methods"];
-/// What is said of it without a meaning for its form.
-const SIZES: &[&str] = &["another", "public", "short", "simple", "small"];
-/// What may be added to a function, and is none.
-#[rustfmt::skip]
-const OTHERS: &[&str] = &[
-    "annotation", "annotations", "argument", "arguments", "call", "calls", "comment", "comments", "decorator", "docstring",
-    "docstrings", "hints", "logging", "parameter", "parameters", "test", "tests",
-];
-/// Behind these it is said what it is added to, or what for.
-const BEHIND: &[&str] = &["for", "from", "in", "into", "of", "on", "so", "that", "to", "which", "with"];
-/// Behind these it is said what for.
-const PURPOSES: &[&str] = &["so", "that", "which"];
-/// What lines that bring in other files begin with.
-const IMPORTS: &[&str] = &["import ", "from ", "use ", "using ", "#include ", "require ", "require_relative "];
-/// Lines that must name what other files may use.
-const EXPORTS: &[&str] = &["export ", "module.exports", "exports."];
+/// Texts in which code is but a part.
+const PAGES: &[&str] = &["html", "markdown", "sql", "svelte", "vue"];
+/// Languages in which methods do not stand alone.
+const WRAPPED: &[&str] = &["csharp", "java", "javascript", "js", "jsx", "kotlin", "php", "ts", "tsx", "typescript"];
+/// Lines that must name what other files may use, or what runs when the file does.
+const MATTERING: &[&str] = &["export ", "module.exports", "exports.", "if __name__"];
 /// Modules of tests, which stay the last.
 const TESTS: &[&str] = &["test", "tests"];
 
-/// Functions that are to be added to a file.
+/// A function that is to be added to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Addition {
     path: RelPath,
-    /// The type whose methods they become, with its scope.
+    /// The type whose method it becomes, with its scope.
     owner: Option<String>,
     named: Option<Named>,
 }
 
-/// What a request calls a function that is to be added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    name: String,
-    /// As far as they are given.
-    parameters: String,
-    /// It is no static method, no property and nothing else that is written in a way of its own.
-    is_plain: bool,
-}
-
 impl Addition {
-    /// What a request adds to a file with this text, where it orders functions to be added and nothing else; `None` too where it
-    /// cannot be told to what.
+    /// What a request adds to a file with this text, where it orders one function to be added and nothing else; `None` too where it
+    /// cannot be told to what, or where there is one of that name.
     fn of(path: &RelPath, text: &str, request: &str) -> Option<Self> {
-        let Added { object, place, named: as_named } = added(request)?;
-        let known = definitions(path.as_str(), text);
-        let mut types = known.iter().filter(|definition| definition.kind.has_methods());
-        let named =
-            types.clone().find(|known| place.iter().any(|word| *word == known.name || *word == known.qualified()));
-        let are_methods = object.iter().any(|word| word.starts_with("method"));
-        let owner = match named {
-            None if are_methods => Some(types.next().filter(|_| types.next().is_none())?),
-            named => named,
-        };
-        let owner = owner.map(Definition::qualified);
-        last(&known, owner.as_deref()).map(|_| Self { path: path.clone(), owner, named: as_named })
-    }
-
-    /// The file's text with what a model wrote for it: new functions and types where they belong, those that are there already in
-    /// the place of what they were, new imports behind the others. `None` where that is nothing, or where there is more in it.
-    pub fn merged(&self, file: &str, written: &str) -> Option<String> {
-        let (own, known) = (definitions(self.path.as_str(), written), definitions(self.path.as_str(), file));
-        let pieces = self.pieces(written, &own, &known);
-        let leaves_out = pieces.iter().any(|piece| piece.text.lines().any(code::stands_for_code));
-        // What is called otherwise is something else.
-        let is_missing = self.named.is_some() && !pieces.iter().any(|piece| self.is_called(piece.bare));
-        if leaves_out || is_missing {
+        let Added { is_method, places, named } = added(request)?;
+        if PAGES.contains(&prompt::language(path.as_str())) {
             return None;
         }
-        // A function that was written along, as a method.
-        let is_elsewhere = |piece: &Piece| {
-            let is_function = |known: &Definition| known.scope.is_empty() && known.name == piece.bare;
-            !piece.scope.is_empty()
-                && known.iter().any(is_function)
-                && known.iter().all(|known| known.qualified() != piece.name)
+        let known = definitions(path.as_str(), text);
+        let types: Vec<&Definition> = known.iter().filter(|definition| definition.kind.has_methods()).collect();
+        let is_named =
+            |known: &&&Definition| places.iter().any(|word| *word == known.name || *word == known.qualified());
+        let owner = match types.iter().filter(is_named).collect::<Vec<_>>()[..] {
+            [owner] => Some(*owner),
+            [] if is_method => Some(types.first().copied().filter(|_| types.len() == 1)?),
+            [] => None,
+            _ => return None,
         };
-        let fits = |piece: &&Piece| self.is_called(piece.bare) || !is_elsewhere(piece);
+        let addition = Self { path: path.clone(), owner: owner.map(Definition::qualified), named };
+        let is_there = known.iter().any(|known| addition.is_called(&known.name) && known.scope == addition.scope());
+        let at = addition.place(text, addition.scope());
+        (!is_there && at.is_some()).then_some(addition)
+    }
+
+    /// The file's text with what a model wrote for it: what is new where it belongs, and imports behind the others. `None` where that
+    /// is nothing, where there is more in it, or something else.
+    pub fn merged(&self, file: &str, written: &str) -> Option<String> {
+        let wrapped = self.wrapped(written);
+        let written = wrapped.as_deref().unwrap_or(written);
+        let (own, known) = (definitions(self.path.as_str(), written), definitions(self.path.as_str(), file));
+        let pieces = self.pieces(written, &own, &known);
+        let is_missing = self.named.is_some() && !pieces.iter().any(|piece| self.is_called(piece.bare));
+        if is_missing || pieces.iter().any(|piece| piece.text.lines().any(code::stands_for_code)) {
+            return None;
+        }
         let mut text = file.to_owned();
-        for piece in pieces.iter().filter(fits) {
-            text = match known.iter().find(|known| known.qualified() == piece.name && is_function(known)) {
-                Some(known) => Part::new(&self.path, known).replaced(&text, piece.text)?,
-                None => self.inserted(&text, piece)?,
+        for piece in &pieces {
+            let same: Vec<&Definition> = known.iter().filter(|known| known.qualified() == piece.name).collect();
+            text = match same[..] {
+                [] if self.is_along(piece, &known) => continue,
+                [] => self.inserted(&text, piece)?,
+                _ if same.iter().any(|known| is_alike(lines(file, &range(file, known)), piece.text)) => continue,
+                // A try at it that is mended.
+                [_] if self.is_called(piece.bare) => {
+                    let now = definitions(self.path.as_str(), &text);
+                    let tried = now.iter().find(|now| now.qualified() == piece.name)?;
+                    replaced(&text, &range(&text, tried), piece.text)
+                }
+                _ => return None,
             };
         }
-        for line in rest(written, &pieces, file)? {
-            text = with_import(&self.path, &text, line);
+        let outside = if wrapped.is_some() { 1 } else { 0 };
+        for line in rest(written, outside, &pieces, file)? {
+            text = with_import(&self.path, &text, line)?;
         }
         (text != file).then_some(text)
     }
 
-    /// The functions of what was written, and the types that the file lacks.
-    fn pieces<'w>(&self, written: &'w str, own: &'w [Definition], known: &[Definition]) -> Vec<Piece<'w>> {
-        let is_new = |definition: &Definition| known.iter().all(|known| known.qualified() != definition.qualified());
-        let is_type = |definition: &Definition| definition.kind.has_methods() && is_new(definition);
-        let parent = |definition: &Definition| definition.parent.and_then(|at| own.get(at as usize));
-        let stands_alone = |definition: &&Definition| {
-            (is_function(definition) || is_type(definition))
-                && !parent(definition).is_some_and(|parent| is_function(parent) || is_type(parent))
-                && !own.iter().any(|other| is_type(other) && definition.scope == other.qualified())
-        };
-        let piece = |definition: &'w Definition| {
-            let mut lines = range(written, definition);
-            // What stands for what comes before it.
-            let remarks = written.lines().skip(lines.start).take_while(|line| code::stands_for_code(line));
-            lines.start += remarks.count();
-            let scope = match &self.owner {
-                // Written without what stands around it.
-                Some(owner) if definition.scope.is_empty() && is_function(definition) => owner.clone(),
-                _ => definition.scope.clone(),
-            };
-            let name = if scope.is_empty() { definition.name.clone() } else { format!("{scope}.{}", definition.name) };
-            let text = &written[offset(written, lines.start)..offset(written, lines.end)];
-            Piece { scope, name, bare: &definition.name, text, lines }
-        };
-        own.iter().filter(stands_alone).map(piece).collect()
+    /// What was written with a type around it, where it is a method that could not be read without.
+    fn wrapped(&self, written: &str) -> Option<String> {
+        let language = prompt::language(self.path.as_str());
+        let is_alone = !definitions(self.path.as_str(), written).iter().any(is_function);
+        let open = if language == "php" { "<?php class" } else { "class" };
+        let owner = self.owner.as_deref().filter(|_| is_alone && WRAPPED.contains(&language))?;
+        Some(format!("{open} {} {{\n{}\n}}\n", owner.rsplit('.').next().unwrap_or(owner), written.trim_end()))
     }
 
-    /// A text of the file with something new, behind the last of what stands in the same scope.
-    fn inserted(&self, text: &str, piece: &Piece<'_>) -> Option<String> {
-        let known = definitions(self.path.as_str(), text);
-        let scope = Some(piece.scope.as_str()).filter(|scope| !scope.is_empty());
-        let before = last(&known, scope)?;
-        let lines = range(text, before);
-        let (mut end, wanted) = match scope {
-            Some(_) => (offset(text, lines.end), indentation(&text[offset(text, lines.start)..])),
-            None => (offset(text, lines.end), ""),
+    /// The functions of what was written, and the types that the file lacks.
+    fn pieces<'w>(&self, written: &'w str, own: &'w [Definition], known: &[Definition]) -> Vec<Piece<'w>> {
+        let is_new = |definition: &Definition| {
+            let scope = self.scope_in_file(definition);
+            known.iter().all(|known| known.name != definition.name || known.scope != scope)
+                && !self.is_owner(definition)
         };
-        if scope.is_none() {
-            // What encloses the last one ends first.
-            let closes = |line: &&str| !line.trim().is_empty() && line.trim().chars().all(|c| "})];,".contains(c));
-            end += text[end..].split_inclusive('\n').take_while(closes).map(str::len).sum::<usize>();
+        let counts =
+            |definition: &&Definition| is_function(definition) || (definition.kind.has_methods() && is_new(definition));
+        let is_alone = !own.iter().any(|definition| self.is_owner(definition) || self.is_in_owner(definition));
+        let mut pieces: Vec<Piece<'w>> = Vec::new();
+        for definition in own.iter().filter(counts) {
+            let mut lines = range(written, definition);
+            // What stands for what comes before it.
+            lines.start += written.lines().skip(lines.start).take_while(|line| code::stands_for_code(line)).count();
+            if pieces.iter().any(|outer| outer.lines.start <= lines.start && lines.end <= outer.lines.end) {
+                continue;
+            }
+            // Written without what stands around it; what is called otherwise then is a helper.
+            let is_method = is_alone
+                && definition.scope.is_empty()
+                && is_function(definition)
+                && (self.named.is_none() || self.is_called(&definition.name));
+            let scope = if is_method { self.scope().to_owned() } else { self.scope_in_file(definition) };
+            let name = if scope.is_empty() { definition.name.clone() } else { format!("{scope}.{}", definition.name) };
+            pieces.push(Piece { scope, name, bare: &definition.name, text: self::lines(written, &lines), lines });
         }
-        let (head, tail) = text.split_at(end);
-        let is_wide = scope.is_none() && prompt::language(self.path.as_str()) == "python";
+        pieces
+    }
+
+    /// A function of the file that was written along, as a method.
+    fn is_along(&self, piece: &Piece<'_>, known: &[Definition]) -> bool {
+        let is_there = |known: &Definition| known.scope.is_empty() && known.name == piece.bare;
+        !self.is_called(piece.bare) && !piece.scope.is_empty() && known.iter().any(is_there)
+    }
+
+    /// A text of the file with something new in it.
+    fn inserted(&self, text: &str, piece: &Piece<'_>) -> Option<String> {
+        let Place { at, indentation } = self.place(text, &piece.scope)?;
+        let (head, tail) = text.split_at(at);
+        let is_wide = piece.scope.is_empty() && prompt::language(self.path.as_str()) == "python";
         let gap = "\n".repeat(if is_wide { 2 } else { 1 });
-        let new = indented(piece.text.trim_matches('\n'), wanted);
+        let new = indented(piece.text.trim_matches('\n'), indentation);
         let newline = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
         let next = tail.lines().next().unwrap_or_default().trim();
-        let behind = if next.is_empty() || next.starts_with(['}', ')']) || next == "end" { "" } else { gap.as_str() };
+        let behind = if next.is_empty() || is_closing(next) { "" } else { gap.as_str() };
         Some([head, newline, &gap, &new, "\n", behind, tail].concat())
+    }
+
+    /// Where something new goes in a scope, which is empty at the top: behind the last function there, at the top behind the last
+    /// type as well. `None` where that is not plain.
+    fn place<'t>(&self, text: &'t str, scope: &str) -> Option<Place<'t>> {
+        let known = definitions(self.path.as_str(), text);
+        let last = last(&known, text, scope)?;
+        let lines_of = range(text, last);
+        let mut at = offset(text, lines_of.end);
+        let own = indentation(lines(text, &lines_of));
+        if scope.is_empty() {
+            // What encloses the last one ends first.
+            let closes = |line: &&str| !line.trim().is_empty() && line.trim().chars().all(|c| "})];,".contains(c));
+            at += text[at..].split_inclusive('\n').take_while(closes).map(str::len).sum::<usize>();
+            let next = text[at..].lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            let is_top = !next.starts_with([' ', '\t']) && !is_closing(next);
+            return is_top.then_some(Place { at, indentation: "" });
+        }
+        let begin =
+            known.iter().find(|known| known.qualified() == scope).map_or(usize::MAX, |owner| range(text, owner).start);
+        let before = || text.lines().take(lines_of.start).skip(begin.min(lines_of.start)).map(str::trim);
+        let is_hidden = before().any(|line| ["private", "protected", "private:", "protected:"].contains(&line));
+        // Fields alone, which need not stand where functions do, or one line with what encloses it.
+        let is_apart = is_function(last) || prompt::language(self.path.as_str()) == "python";
+        let is_tight = lines_of.start == begin || own_line(text, lines_of.start).starts_with("impl");
+        (is_apart && !is_hidden && !is_tight).then_some(Place { at, indentation: own })
     }
 
     fn is_called(&self, name: &str) -> bool {
         self.named.as_ref().is_some_and(|named| named.name == name)
+    }
+
+    fn scope(&self) -> &str {
+        self.owner.as_deref().unwrap_or_default()
+    }
+
+    /// Whether a definition of what was written is the owner, which may be written without its own scope.
+    fn is_owner(&self, definition: &Definition) -> bool {
+        self.owner.as_deref().is_some_and(|owner| is_suffix(owner, &definition.qualified())) && !is_function(definition)
+    }
+
+    fn is_in_owner(&self, definition: &Definition) -> bool {
+        self.owner.as_deref().is_some_and(|owner| is_suffix(owner, &definition.scope))
+    }
+
+    /// The scope of what was written, in the file's terms.
+    fn scope_in_file(&self, definition: &Definition) -> String {
+        if self.is_in_owner(definition) { self.scope().to_owned() } else { definition.scope.clone() }
     }
 
     /// What the order to write it calls the function.
@@ -175,9 +215,7 @@ impl Addition {
         }
         let own = if self.owner.is_some() && !parameters.starts_with("self") { "self" } else { "" };
         let comma = if own.is_empty() || parameters.is_empty() { "" } else { ", " };
-        let known = definitions(self.path.as_str(), file);
-        let before = self.owner.as_deref().and_then(|owner| last(&known, Some(owner)));
-        let indentation = before.map_or("", |before| indentation(&file[offset(file, range(file, before).start)..]));
+        let indentation = self.place(file, self.scope()).map_or("", |place| place.indentation);
         format!("{indentation}def {name}({own}{comma}{parameters}")
     }
 }
@@ -191,142 +229,103 @@ struct Piece<'w> {
     bare: &'w str,
     text: &'w str,
     /// Of what was written, counted from 0.
-    lines: std::ops::Range<usize>,
+    lines: Range<usize>,
 }
 
-/// What a request adds.
-struct Added<'r> {
-    /// The words for it, in lower case.
-    object: Vec<String>,
-    /// Those that say to what.
-    place: Vec<&'r str>,
-    named: Option<Named>,
+/// Where something goes: a byte of the text, and what its lines begin with.
+struct Place<'t> {
+    at: usize,
+    indentation: &'t str,
 }
 
-/// What a request adds, where it orders functions to be added and nothing else.
-fn added(request: &str) -> Option<Added<'_>> {
-    let clauses = follow::clauses(request);
-    let mut orders = clauses.iter().filter(|clause| clause.is_order());
-    let (Some(Clause { verb, words }), None) = (orders.next(), orders.next()) else { return None };
-    let position = |of: &[&str]| words.iter().position(|word| of.contains(&word.to_lowercase().as_str()));
-    let end = position(BEHIND).unwrap_or(words.len());
-    let purpose = position(PURPOSES).unwrap_or(words.len()).max(end);
-    let object: Vec<String> = words[..end].iter().map(|word| word.to_lowercase()).collect();
-    let place = &words[end..purpose];
-    let has = |words: &[&str]| object.iter().any(|word| words.contains(&word.as_str()));
-    if !ADDING.contains(&verb.as_str()) || !has(FUNCTIONS) || has(OTHERS) || place.contains(&"and") {
-        return None;
-    }
-    let place = place.iter().flat_map(|word| word.split('#')).map(bare).collect();
-    Some(Added { named: named(&words[..end], request), object, place })
-}
-
-/// What a request calls the function that it adds, where it is one: "a method total", "a `total` method".
-fn named(object: &[&str], request: &str) -> Option<Named> {
-    let at = object.iter().rposition(|word| FUNCTIONS.contains(&word.to_lowercase().as_str()))?;
-    let is_marked = |name: &str| {
-        name.contains('_') || request.contains(&format!("`{name}")) || request.contains(&format!("{name}("))
-    };
-    let behind = object.get(at + 1).filter(|word| !["called", "named"].contains(word)).or_else(|| object.get(at + 2));
-    let before = at.checked_sub(1).and_then(|at| object.get(at)).filter(|word| is_marked(bare(word)));
-    let name = behind.or(before)?.split('(').next().map(bare)?;
-    let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
-    if !is_name(name) || object[at].ends_with('s') {
-        return None;
-    }
-    let given = request.split_once(&format!("{name}(")).and_then(|(_, behind)| Some(behind.split_once(')')?.0));
-    let parameters =
-        given.filter(|given| given.split(',').all(|parameter| is_name(parameter.trim()))).unwrap_or_default();
-    let is_plain = object.iter().all(|word| {
-        let word = word.to_lowercase();
-        [ARTICLES, FUNCTIONS, SIZES].iter().any(|words| words.contains(&word.as_str()))
-            || bare(&word).starts_with(&name.to_lowercase())
-            || parameters.contains(bare(&word))
-            || ["called", "named"].contains(&word.as_str())
-    });
-    Some(Named { name: name.to_owned(), parameters: parameters.to_owned(), is_plain })
-}
-
-/// The last of what stands in a scope, functions before all else; at the top the last function or type, tests left aside.
-fn last<'d>(known: &'d [Definition], scope: Option<&str>) -> Option<&'d Definition> {
+/// The last function of a scope, else the last of anything in it; at the top the last function or type, tests left aside.
+fn last<'d>(known: &'d [Definition], text: &str, scope: &str) -> Option<&'d Definition> {
+    let is_inner =
+        |definition: &Definition| definition.parent.and_then(|at| known.get(at as usize)).is_some_and(is_function);
     let within = |definition: &&Definition| {
-        let is_inner = definition.parent.and_then(|at| known.get(at as usize)).is_some_and(is_function);
         let first = definition.scope.split('.').next().unwrap_or_default();
-        !is_inner
+        let is_of_tests = [first, &definition.name].iter().any(|name| TESTS.contains(name));
+        !is_inner(definition)
             && match scope {
-                Some(scope) => definition.scope == scope,
-                None => {
-                    (is_function(definition) || definition.kind.has_methods())
-                        && ![first, &definition.name].iter().any(|name| TESTS.contains(name))
-                }
+                "" => (is_function(definition) || definition.kind.has_methods()) && !is_of_tests,
+                scope => definition.scope == scope && !is_of_a_trait(text, definition),
             }
     };
-    let latest = |definitions: &mut dyn Iterator<Item = &'d Definition>| definitions.max_by_key(|found| found.end);
-    let mut functions = known.iter().filter(within).filter(|definition| is_function(definition));
-    let found = if scope.is_some() { latest(&mut functions) } else { None };
-    found.or_else(|| latest(&mut known.iter().filter(within)))
+    let functions = known.iter().filter(within).filter(|definition| !scope.is_empty() && is_function(definition));
+    functions.max_by_key(|found| found.end).or_else(|| known.iter().filter(within).max_by_key(|found| found.end))
 }
 
-/// The imports that a file lacks of what was written beside the pieces; `None` where there is more beside them that matters.
-fn rest<'w>(written: &'w str, pieces: &[Piece<'_>], file: &str) -> Option<Vec<&'w str>> {
+/// Whether a function stands in an implementation of a trait, which has a place for no other.
+fn is_of_a_trait(text: &str, definition: &Definition) -> bool {
+    let before: Vec<&str> = text.lines().take(range(text, definition).start).collect();
+    let outer = before.iter().rev().find(|line| !line.trim().is_empty() && !line.starts_with([' ', '\t', '}', ')']));
+    outer.is_some_and(|line| line.starts_with("impl") && line.contains(" for "))
+}
+
+/// A text with these lines of it replaced.
+fn replaced(text: &str, rows: &Range<usize>, new: &str) -> String {
+    let (begin, end) = (offset(text, rows.start), offset(text, rows.end));
+    let new = indented(new.trim_matches('\n'), indentation(&text[begin..end]));
+    [&text[..begin], &new, "\n", &text[end..]].concat()
+}
+
+/// The imports that were written beside the pieces; `None` where there is more beside them that matters. The first and the last
+/// `outside` lines are not the model's.
+fn rest<'w>(written: &'w str, outside: usize, pieces: &[Piece<'_>], file: &str) -> Option<Vec<&'w str>> {
     let end = pieces.iter().map(|piece| piece.lines.end).max()?;
+    let count = written.lines().count();
     let stands = |line: &str| file.lines().any(|known| known.trim() == line);
+    let is_used = |line: &str| {
+        let name =
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').find(|word| !["const", "let", "var"].contains(word));
+        let has =
+            |text: &str, name: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+        line.contains('=')
+            && name.is_some_and(|name| !name.is_empty() && pieces.iter().any(|piece| has(piece.text, name)))
+    };
     let mut imports = Vec::new();
-    for (row, line) in written.lines().enumerate() {
+    for (row, line) in written.lines().enumerate().take(count - outside.min(count)).skip(outside) {
         let trimmed = line.trim();
-        let is_remark = ["#", "//", "/*", "*", "--", "\"\"\"", "'''"].iter().any(|mark| trimmed.starts_with(mark))
-            && !trimmed.starts_with("#include");
+        let is_remark = ["//", "/*", "*", "--", "\"\"\"", "'''"].iter().any(|mark| trimmed.starts_with(mark))
+            || is_hash_remark(trimmed);
         if trimmed.is_empty() || is_remark || stands(trimmed) || pieces.iter().any(|piece| piece.lines.contains(&row)) {
             continue;
         }
         match () {
             () if is_import(line) => imports.push(line),
             // How it is put to use is no part of the file.
-            () if row >= end && !EXPORTS.iter().any(|mark| trimmed.starts_with(mark)) => {}
+            () if row >= end && !is_used(trimmed) && !MATTERING.iter().any(|mark| trimmed.starts_with(mark)) => {}
             () => return None,
         }
     }
     Some(imports)
 }
 
-/// Whether a line is an import that ends on it.
-fn is_import(line: &str) -> bool {
-    IMPORTS.iter().any(|mark| line.starts_with(mark)) && !line.trim_end().ends_with(['(', '{', ',', '\\'])
+fn own_line(text: &str, row: usize) -> &str {
+    text.lines().nth(row).unwrap_or_default()
 }
 
-/// A text with one more import: behind the last in front of its first function, else in front of its code.
-fn with_import(path: &RelPath, text: &str, line: &str) -> String {
-    let first = definitions(path.as_str(), text)
-        .iter()
-        .find(|known| is_function(known) || known.kind.has_methods())
-        .map(|known| range(text, known).start);
-    let lines: Vec<&str> = text.lines().take(first.unwrap_or(usize::MAX)).collect();
-    let is_begun = |line: &&str| IMPORTS.iter().any(|mark| line.starts_with(mark));
-    let (row, gap) = match lines.iter().rposition(is_begun) {
-        Some(row) if is_import(lines[row]) => (row + 1, ""),
-        // One of several lines.
-        Some(row) => (row + lines[row..].iter().position(|line| line.starts_with([')', '}'])).unwrap_or(0) + 1, ""),
-        None => (preamble(&lines), "\n"),
-    };
-    let at = offset(text, row);
-    [&text[..at], line, "\n", gap, &text[at..]].concat()
+fn lines<'t>(text: &'t str, rows: &Range<usize>) -> &'t str {
+    &text[offset(text, rows.start)..offset(text, rows.end)]
 }
 
-/// Lines at the beginning of a file behind which its code begins: remarks, documentation, its package.
-fn preamble(lines: &[&str]) -> usize {
-    let mut quote: Option<&str> = None;
-    let stands = |line: &&&str| {
-        let line = line.trim();
-        if let Some(mark) = quote {
-            quote = Some(mark).filter(|mark| !line.ends_with(*mark));
-            return true;
-        }
-        let opened = ["\"\"\"", "'''"].into_iter().find(|mark| line.starts_with(mark));
-        quote = opened.filter(|mark| line.len() < 6 || !line.ends_with(*mark));
-        let remarks = ["#", "//", "/*", "*", "--", "package ", "<?php"].iter().any(|mark| line.starts_with(mark));
-        opened.is_some() || remarks || line.is_empty()
+/// Whether a line ends what was begun before it.
+fn is_closing(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with(['}', ')', ']']) || line == "end"
+}
+
+/// Whether two texts are the same but for their indentation.
+fn is_alike(a: &str, b: &str) -> bool {
+    let words = |text: &str| {
+        text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect::<Vec<_>>()
     };
-    lines.iter().take_while(stands).count()
+    words(a) == words(b)
+}
+
+/// Whether a qualified name is another, or the end of it.
+fn is_suffix(whole: &str, end: &str) -> bool {
+    whole == end || (!end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')))
 }
 
 impl Turn<'_> {

@@ -22,6 +22,9 @@ use crate::workspace::{Edit, RelPath};
 /// Seeds of one round lie apart from those of the next, and from those of answers drawn alone.
 const SEEDS: u32 = 1000;
 
+/// How fast each of several answers is written, at least, beside one alone.
+const SIDE_BY_SIDE: f64 = 1.0 / 3.0;
+
 /// What came of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Search {
@@ -58,10 +61,12 @@ impl Turn<'_> {
         usize::try_from(width).unwrap_or(SLOTS).min(SLOTS)
     }
 
-    /// Takes note of how much of an answer was drafted.
-    pub(super) fn note_copied(&mut self, usage: &Usage) {
+    /// Takes note of how much of an answer was drafted, and how fast it was written.
+    pub(super) fn note_usage(&mut self, usage: &Usage) {
         if let Some(prepared) = self.prepared.as_mut().filter(|prepared| !prepared.tries.is_mending()) {
             prepared.copies = usage.accepted * 2 > usage.generated;
+            prepared.speed =
+                Some(usage.generated as f64 / usage.decode_seconds.max(0.001)).filter(|_| usage.generated > 0);
         }
     }
 
@@ -142,6 +147,7 @@ impl Turn<'_> {
         let sampling = self.sampling_for(self.retries.max(1));
         let seed = sampling.seed + SEEDS * (self.retries + 1) + number;
         let step::Limits { prefix, stop, max_tokens, .. } = block.limits();
+        let max_tokens = self.in_time(max_tokens, SIDE_BY_SIDE);
         Request {
             messages: self.session.transcript.clone(),
             tools: self.session.specs(),

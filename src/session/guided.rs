@@ -29,6 +29,10 @@ const WHOLE_SHARE: usize = 8;
 const LENGTH_FACTOR: usize = 2;
 const LENGTH_ROOM: usize = 1000;
 
+/// The share of the time that is left that a further try may take, and the tokens that it gets at least.
+const SHARE: f64 = 0.5;
+const LEAST: usize = 200;
+
 /// A moment of a turn to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -91,11 +95,13 @@ impl Turn<'_> {
 
     async fn change_within(&mut self, steps: usize) -> Result<Outcome, TurnError> {
         let Some(Prepared { path, files, .. }) = &self.prepared else { return Ok(Outcome::NotDone) };
-        let (path, mut files) = (path.clone(), files.clone());
-        if let Some(path) = &path {
+        let mut files = files.clone();
+        if let Some(path) = &path.clone() {
             self.begin_to_mend(path).await?;
         }
         for _ in 0..steps {
+            self.widen();
+            let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
             let mark = self.mark();
             self.flawed = false;
             let follows = files.first().is_some_and(|path| self.session.workspace.is_file(path));
@@ -181,9 +187,14 @@ impl Turn<'_> {
     /// writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let block = self.next_block(path);
-        let mut step = self.step(Constraint::Free, block.limits()).await?;
-        self.note_copied(&step.usage);
+        let mut limits = block.limits();
+        limits.max_tokens = self.in_time(limits.max_tokens, SHARE);
+        let mut step = self.step(Constraint::Free, limits).await?;
+        self.note_usage(&step.usage);
         let content = block.content(&step.text);
+        if let (None, Piece::Addition(_), Some(prepared)) = (&content, &block.piece, &mut self.prepared) {
+            prepared.misfits += 1;
+        }
         if let (Some(content), Some(prepared)) = (&content, &mut self.prepared) {
             // Drawn once more: the check would say what it said before.
             if prepared.written.contains(content) {
@@ -216,7 +227,7 @@ impl Turn<'_> {
     /// The code block in which a file is to be written anew, or the function of it that was settled, after asking for the latter.
     pub(super) fn next_block(&mut self, path: &RelPath) -> Block {
         let file = self.session.workspace.read(path).map(|file| file.text).unwrap_or_default();
-        let piece = self.next_piece(path, &file);
+        let piece = self.next_piece();
         let old = match &piece {
             Piece::Part(part) => part.of(&file).unwrap_or_default().to_owned(),
             Piece::Addition(_) => String::new(),
@@ -227,8 +238,8 @@ impl Turn<'_> {
             fence: prompt::fence(&format!("{old}\n{}", self.output())),
             language: prompt::language(path.as_str()).to_owned(),
             head: match &piece {
-                // Should that not do, all of it may come out otherwise.
-                Piece::Addition(addition) if self.retries == 0 => addition.head(&file),
+                // Should that not do, it may come out otherwise.
+                Piece::Addition(addition) if self.is_fitting() => addition.head(&file),
                 _ => String::new(),
             },
             longest: if matches!(piece, Piece::File) { self.longest(&old) } else { self.length(&old) },
@@ -239,7 +250,7 @@ impl Turn<'_> {
     }
 
     /// What of a file is written next. Asks for it, unless that was settled before.
-    fn next_piece(&mut self, path: &RelPath, file: &str) -> Piece {
+    fn next_piece(&mut self) -> Piece {
         if let Some(part) = self.next_part() {
             let ask = self.ask_for(&part);
             self.say(Message::new(Role::User, ask));
@@ -248,15 +259,43 @@ impl Turn<'_> {
         let Some(addition) = self.prepared.as_ref().and_then(|prepared| prepared.addition.clone()) else {
             return Piece::File;
         };
-        // Where it does not come out alone the whole file may.
-        if self.retries >= DOUBTS && self.fits_whole(self.session.engine.count(file)) {
-            let ask = prompt::text(&self.session.workspace, "change-whole", &[("path", path.as_str())]);
-            self.say(Message::new(Role::User, ask));
-            return Piece::File;
-        }
         let ask = self.ask_to_add(&addition);
         self.say(Message::new(Role::User, ask));
         Piece::Addition(addition)
+    }
+
+    fn is_fitting(&self) -> bool {
+        self.prepared.as_ref().is_none_or(|prepared| prepared.misfits == 0)
+    }
+
+    /// Where what was written for a function alone did not fit twice, all of the file may change.
+    fn widen(&mut self) {
+        let Some(prepared) = self.prepared.as_mut().filter(|prepared| prepared.misfits >= DOUBTS) else { return };
+        (prepared.misfits, prepared.addition) = (0, None);
+        let Some(path) = prepared.path.clone() else { return };
+        let text = self.session.workspace.read(&path).map(|file| file.text).unwrap_or_default();
+        let is_short = self.fits_whole(self.session.engine.count(&text));
+        let name = if is_short { "change-whole" } else { "change-part" };
+        let say = prompt::text(&self.session.workspace, name, &[("path", path.as_str())]);
+        self.say(Message::new(Role::User, say));
+        let mark = self.mark();
+        if let Some(prepared) = &mut self.prepared {
+            prepared.path = Some(path).filter(|_| is_short);
+            prepared.mark = mark;
+        }
+    }
+
+    /// Of `most` tokens as many as a try behind a failed one may take: what can be written in this share of the time that is left. One
+    /// that goes round in circles must not take it all.
+    pub(super) fn in_time(&self, most: Option<usize>, share: f64) -> Option<usize> {
+        let speed = self
+            .prepared
+            .as_ref()
+            .and_then(|prepared| prepared.speed)
+            .filter(|_| self.retries > 0 && self.check.is_some());
+        let Some(speed) = speed else { return most };
+        let tokens = (speed * share * self.time_left().as_secs_f64()) as usize;
+        Some(tokens.max(LEAST).min(most.unwrap_or(usize::MAX)))
     }
 
     /// How long a change may get, in tokens; `old` is what it takes the place of.

@@ -26,8 +26,10 @@ pub(super) struct Prepared {
     pub path: Option<RelPath>,
     /// Of a long file the functions that may be at fault: the first is written anew, and where that was in vain the next.
     pub parts: Vec<Part>,
-    /// Functions that are written alone, as long as that works out.
+    /// A function that is written alone, as long as that works out.
     pub addition: Option<Addition>,
+    /// How often what was written for it did not fit.
+    pub misfits: u32,
     /// Those that are written instead, one after the other: new ones, and what must change with them.
     pub files: Vec<RelPath>,
     pub mark: Mark,
@@ -39,6 +41,8 @@ pub(super) struct Prepared {
     pub tries: Tries,
     /// Most of what is written is copied from what is there.
     pub copies: bool,
+    /// Tokens a second at which what failed last was written.
+    pub speed: Option<f64>,
     /// What the model thinks of the text whose lines were drawn last.
     pub surprise: Option<Surprise>,
 }
@@ -50,12 +54,14 @@ impl Prepared {
             path: None,
             parts: Vec::new(),
             addition: None,
+            misfits: 0,
             files,
             mark,
             drawn_first: false,
             written,
             tries,
             copies: false,
+            speed: None,
             surprise: None,
         }
     }

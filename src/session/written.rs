@@ -75,7 +75,7 @@ impl Block {
             // Markdown has blocks of its own.
             stop: if self.language == "markdown" { Vec::new() } else { vec![format!("\n{}", self.fence)] },
             max_tokens: Some(self.longest),
-            copy_from: vec![if self.old.is_empty() { &self.file } else { &self.old }.clone()],
+            copy_from: if self.old.is_empty() { Vec::new() } else { vec![self.old.clone()] },
             draft: true,
         }
     }

@@ -20,22 +20,56 @@ fn merged(name: &str, owner: Option<&str>, file: &str, written: &str) -> Option<
 #[test]
 fn what_is_added_is_told_by_the_request() {
     let method = Some(Some("Cart".to_owned()));
-    assert_eq!(of("Add a method total() to Cart that gives the sum"), method);
-    assert_eq!(of("Please add a `total` method to the class `Cart` in shop.py."), method);
-    assert_eq!(of("Add a method that counts the items. It should be fast."), method);
-    assert_eq!(of("In shop.py, write a function slug(text) that lowers a text and joins its words"), Some(None));
-    assert_eq!(of("Add a function slug(text) to shop.py that lowers a text and joins its words"), Some(None));
+    for request in [
+        "Add a method total() to Cart that gives the sum",
+        "Please add a `total` method to the class `Cart` in shop.py.",
+        "Add a method that counts the items. It should be fast.",
+        "In the class Cart, add a function total(tax)",
+        "Add a `total` method returning the sum to Cart",
+        "Could you add a function total inside the class Cart",
+    ] {
+        assert_eq!(of(request), method, "{request}");
+    }
+    for request in [
+        "In shop.py, write a function slug(text) that lowers a text and joins its words",
+        "Add a function slug(text) to shop.py that lowers a text and joins its words",
+        "Write a function to compare two Cart objects",
+        "Write a helper function to read a Cart from a file.",
+    ] {
+        assert_eq!(of(request), Some(None), "{request}");
+    }
     for other in [
         "Add a test for the method add of Cart",
         "Add a parameter to the function price",
         "Add a method total to Cart and a test for it",
         "Add a method total to Cart, and rename add to put",
+        "Add a method total to Cart. The constructor should take a tax rate.",
+        "Add a method total to Cart. Delete the function price.",
+        "Add a method total to Cart, plus tests",
+        "Add a method total that sums the prices, with tests",
+        "Add a method total and a method count to Cart",
+        "Add the methods total, low to Cart",
+        "Add a helper function so that price and total share their rounding",
         "Add logging to the function price",
+        "Add method chaining to Cart",
+        "Add a method similar to add",
+        "Add a helper class to shop.py",
+        "Add a function header to shop.py",
+        "Implement all functions in shop.py",
+        "Implement the method add of Cart",
         "Fix the method add of Cart",
         "Add a docstring to each function",
+        "Add these methods to Cart:\n- push(x)\n- pop()",
     ] {
         assert_eq!(of(other), None, "{other}");
     }
+    // A type that is only spoken of.
+    let money = format!("class Money:\n    def __init__(self):\n        pass\n\n\n{SHOP}");
+    let owner =
+        |request: &str| Addition::of(&path("shop.py"), &money, request).map(|addition| addition.scope().to_owned());
+    assert_eq!(owner("Add a method total to Cart. It returns a Money object.").as_deref(), Some("Cart"));
+    assert_eq!(owner("Add a method total to Cart that gives it to Money").as_deref(), Some("Cart"));
+    assert_eq!(owner("Add a method that gives the sum"), None);
 }
 
 #[test]
@@ -47,11 +81,13 @@ fn its_name_is_told_by_the_request() {
         "Add a `total` method to Cart",
         "add a total() method to the class Cart",
         "Add a method called total to Cart",
-        "Add a function total(cart, tax) that gives the sum",
+        "Add a `total` method returning the sum to Cart",
+        "Add a function total(cart, tax) to shop.py like subtotal(price)",
     ] {
         assert_eq!(name(request).as_deref(), Some("total"), "{request}");
     }
-    for request in ["Add a static method to Cart", "Add methods total, low to Cart", "Add a helper function that sorts"]
+    for request in
+        ["Add a static method to Cart", "Add a helper function that sorts", "Add a function returning the sum"]
     {
         assert_eq!(name(request), None, "{request}");
     }
@@ -62,6 +98,7 @@ fn its_name_is_told_by_the_request() {
         ("Add a function total(cart: Cart) to shop.py", ""),
         ("Add a static method total to Cart", ""),
         ("Add a property method total to Cart", ""),
+        ("Add a method from_text to Cart. It should be a classmethod.", ""),
     ] {
         assert_eq!(addition(request).head(SHOP), head, "{request}");
     }
@@ -107,17 +144,30 @@ fn a_function_goes_behind_the_last_one_with_its_imports() {
 }
 
 #[test]
-fn what_is_there_already_is_replaced_and_what_has_no_place_refused() {
-    let init = "    def __init__(self):\n        self.items = []\n        self.gone = []\n";
-    let written = format!("class Cart:\n{init}\n{TOTAL}");
-    let expected = SHOP
-        .replace("    def __init__(self):\n        self.items = []\n", init)
-        .replace("append(item)\n", &format!("append(item)\n\n{TOTAL}"));
-    assert_eq!(merged("shop.py", Some("Cart"), SHOP, &written), Some(expected));
-    assert_eq!(merged("shop.py", Some("Cart"), SHOP, &format!("LIMIT = 3\n{TOTAL}")), None);
-    assert_eq!(merged("shop.py", Some("Cart"), SHOP, &format!("class Cart:\n    limit = 3\n{TOTAL}")), None);
-    assert_eq!(merged("shop.py", Some("Cart"), SHOP, "I cannot do that.\n"), None);
+fn what_is_there_stays_and_what_has_no_place_is_refused() {
+    let refused = |written: &str| assert_eq!(merged("shop.py", Some("Cart"), SHOP, written), None, "{written}");
+    refused(&format!("class Cart:\n    def __init__(self): ...\n\n{TOTAL}"));
+    refused(&format!("LIMIT = 3\n{TOTAL}"));
+    refused(&format!("class Cart:\n    limit = 3\n{TOTAL}"));
+    refused("    def total(self):\n        return RATE\n\nRATE = 3\n");
+    refused(&format!("from __future__ import annotations\n{TOTAL}"));
+    refused("I cannot do that.\n");
     assert_eq!(merged("shop.py", None, SHOP, "def price(item):\n    return item.price\n"), None);
+    // A helper stays one.
+    let addition = Addition::of(&path("shop.py"), SHOP, "Add a method total to Cart").unwrap();
+    let helper = "def tax(x):\n    return 2 * x\n";
+    let expected = SHOP
+        .replace("append(item)\n", &format!("append(item)\n\n{TOTAL}"))
+        .replace("item.price\n", &format!("item.price\n\n\n{helper}"));
+    assert_eq!(addition.merged(SHOP, &format!("{helper}\n\nclass Cart:\n{TOTAL}")), Some(expected.clone()));
+    assert_eq!(
+        addition.merged(SHOP, &format!("{}\n\n{helper}", TOTAL.replace("\n    ", "\n").trim_start())),
+        Some(expected)
+    );
+    // What was tried before is mended.
+    let tried = SHOP.replace("append(item)\n", &format!("append(item)\n\n{}", TOTAL.replace("sum", "max")));
+    let mended = SHOP.replace("append(item)\n", &format!("append(item)\n\n{TOTAL}"));
+    assert_eq!(addition.merged(&tried, TOTAL), Some(mended));
 }
 
 #[test]
@@ -149,6 +199,39 @@ fn other_languages_have_their_places_too() {
 
     let js = "class A {\n  x() {\n    return 1;\n  }\n}\n\nmodule.exports = { A };\n";
     let expected = js.replace("    return 1;\n  }\n", "    return 1;\n  }\n\n  y() {\n    return 2;\n  }\n");
-    assert_eq!(merged("a.js", Some("A"), js, "class A {\n  y() {\n    return 2;\n  }\n}\n"), Some(expected));
+    assert_eq!(merged("a.js", Some("A"), js, "class A {\n  y() {\n    return 2;\n  }\n}\n"), Some(expected.clone()));
+    assert_eq!(merged("a.js", Some("A"), js, "y() {\n  return 2;\n}\n"), Some(expected));
     assert_eq!(merged("a.js", None, js, "function f() {}\n\nmodule.exports = { A, f };\n"), None);
+}
+
+#[test]
+fn where_there_is_no_plain_place_nothing_is_put() {
+    for (name, owner, file) in [
+        ("a.rs", Some("A"), "struct A;\n\nimpl Clone for A {\n    fn clone(&self) -> Self {\n        A\n    }\n}\n"),
+        ("a.rs", Some("A"), "struct A;\nimpl A { fn x(&self) {} }\n"),
+        ("a.rb", Some("A"), "class A\n  def x\n    1\n  end\n\n  private\n\n  def y\n    2\n  end\nend\n"),
+        ("a.rb", None, "module M\n  def x\n    1\n  end\nend\n"),
+        ("a.cpp", None, "namespace n {\nvoid f() {}\n\n}\n"),
+        ("a.js", None, "const a = {\n  f() {\n  },\n  b: 2,\n};\n"),
+    ] {
+        let addition = Addition { path: path(name), owner: owner.map(str::to_owned), named: None };
+        assert!(addition.place(file, addition.scope()).is_none(), "{file}");
+    }
+}
+
+#[test]
+fn an_import_that_is_there_is_not_repeated() {
+    let import = |name: &str, text: &str, line: &str| with_import(&path(name), text, line);
+    let go = "package a\n\nimport (\n\t\"fmt\"\n)\n\nfunc F() {}\n";
+    assert_eq!(import("a.go", go, "import \"fmt\"").as_deref(), Some(go));
+    assert_eq!(import("a.go", go, "import \"os\""), Some(go.replace(")\n\nfunc", ")\nimport \"os\"\n\nfunc")));
+    let js = "import { a, b } from './x';\n\nexport function f() {}\n";
+    assert_eq!(import("a.js", js, "import { a } from './x';").as_deref(), Some(js));
+    assert_eq!(import("a.js", js, "import { a, c } from './x';"), None);
+    let rust = "use std::{fmt, io};\n\nfn f() {}\n";
+    assert_eq!(import("a.rs", rust, "use std::fmt;").as_deref(), Some(rust));
+    let c = "#ifdef _WIN32\n#include <windows.h>\n#endif\n\nint f() { return 1; }\n";
+    assert_eq!(import("a.c", c, "#include <math.h>"), None);
+    let documented = "\"\"\"Says how to\nuse this.\"\"\"\n\ndef f():\n    pass\n";
+    assert_eq!(import("a.py", documented, "import re"), Some(documented.replace("def", "import re\n\ndef")));
 }
