@@ -29,9 +29,8 @@ const WHOLE_SHARE: usize = 8;
 const LENGTH_FACTOR: usize = 2;
 const LENGTH_ROOM: usize = 1000;
 
-/// The share of the time that is left that a further try may take, and the tokens that it gets at least.
+/// The share of the time that is left that a further try may take.
 const SHARE: f64 = 0.5;
-const LEAST: usize = 200;
 
 /// A moment of a turn to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +98,11 @@ impl Turn<'_> {
         if let Some(path) = &path.clone() {
             self.begin_to_mend(path).await?;
         }
-        for _ in 0..steps {
+        for step in 0..steps {
+            // Where nothing comes as far as its check, nothing else ends it.
+            if step > 0 && self.check.is_some() && self.is_over_budget() {
+                return Ok(Outcome::NotDone);
+            }
             self.widen();
             let path = self.prepared.as_ref().and_then(|prepared| prepared.path.clone());
             let mark = self.mark();
@@ -285,17 +288,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Of `most` tokens as many as a try behind a failed one may take: what can be written in this share of the time that is left. One
-    /// that goes round in circles must not take it all.
+    /// Of `most` tokens as many as a try behind a failed one may take: what can be written in this share of the time that is left, and
+    /// some more than the longest so far in any case. One that goes round in circles must not take it all.
     pub(super) fn in_time(&self, most: Option<usize>, share: f64) -> Option<usize> {
-        let speed = self
-            .prepared
-            .as_ref()
-            .and_then(|prepared| prepared.speed)
-            .filter(|_| self.retries > 0 && self.check.is_some());
-        let Some(speed) = speed else { return most };
+        let prepared = self.prepared.as_ref().filter(|_| self.retries > 0 && self.check.is_some());
+        let Some((speed, longest)) = prepared.and_then(|prepared| Some((prepared.speed?, prepared.longest))) else {
+            return most;
+        };
         let tokens = (speed * share * self.time_left().as_secs_f64()) as usize;
-        Some(tokens.max(LEAST).min(most.unwrap_or(usize::MAX)))
+        Some(tokens.max(longest * LENGTH_FACTOR).min(most.unwrap_or(usize::MAX)))
     }
 
     /// How long a change may get, in tokens; `old` is what it takes the place of.

@@ -17,10 +17,13 @@ const MOST: usize = 4;
 /// Tokens of a file from which on a mistake in it is mended in one function, though it would be short enough to be written anew:
 /// the longer it is, the more goes wrong in it.
 const FROM: usize = 800;
-/// Tokens of a file of tests from which on only those of it are shown that fail.
+/// Tokens of a file of tests from which on only those of it are shown that fail, and the share of the context that these may fill,
+/// in per cent.
 const LONG_TEST: usize = 1500;
-/// The share of the context that these may fill, in per cent.
 const TESTS_SHARE: usize = 3;
+/// The same where they say what is yet to be written.
+const LONG_SPECIFICATION: usize = 2000;
+const SPECIFICATION_SHARE: usize = 5;
 
 /// A function of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,14 +231,20 @@ impl Turn<'_> {
 
     /// Whether a file that the request names is shown with it as a whole. A check tells which functions of a long one matter.
     pub(super) fn is_worth_reading(&self, path: &RelPath, tokens: usize) -> bool {
-        let is_led = self.session.profile.workflow == Workflow::Guided;
-        let is_told = is_led && self.check.is_some() && wording::is_about_a_fault(&self.asked);
-        !is_told || if is_test(path.as_str()) { tokens <= LONG_TEST } else { self.is_short(tokens) }
+        let is_led = self.session.profile.workflow == Workflow::Guided && self.check.is_some();
+        match (is_test(path.as_str()), wording::is_about_a_fault(&self.asked)) {
+            _ if !is_led => true,
+            (true, true) => tokens <= LONG_TEST,
+            (true, false) => tokens <= LONG_SPECIFICATION,
+            (false, true) => self.is_short(tokens),
+            (false, false) => true,
+        }
     }
 
     /// Shows the failing ones of the tests that were left out for their length.
     pub(super) fn show_failing_tests(&mut self, output: &str) {
-        let mut left = self.session.engine.info().context * TESTS_SHARE / 100;
+        let share = if wording::is_about_a_fault(&self.asked) { TESTS_SHARE } else { SPECIFICATION_SHARE };
+        let mut left = self.session.engine.info().context * share / 100;
         let mut files = String::new();
         for path in self.left_out.iter().filter(|path| is_test(path.as_str())) {
             let Ok(file) = self.session.workspace.read(path) else { continue };

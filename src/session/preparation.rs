@@ -41,8 +41,9 @@ pub(super) struct Prepared {
     pub tries: Tries,
     /// Most of what is written is copied from what is there.
     pub copies: bool,
-    /// Tokens a second at which what failed last was written.
+    /// Tokens a second at which the last answer was written, and of the longest that had an end.
     pub speed: Option<f64>,
+    pub longest: usize,
     /// What the model thinks of the text whose lines were drawn last.
     pub surprise: Option<Surprise>,
 }
@@ -62,6 +63,7 @@ impl Prepared {
             tries,
             copies: false,
             speed: None,
+            longest: 0,
             surprise: None,
         }
     }

@@ -1,6 +1,8 @@
 //! What a request says of a function that is to be added, where it orders that and nothing else. What is read into a request
 //! wrongly costs more than what is not seen in it, so that whatever is not plain is left alone.
 
+use std::ops::Range;
+
 use crate::session::follow;
 use crate::session::wording::{ARTICLES, COURTESIES, bare};
 
@@ -64,58 +66,83 @@ pub(super) fn added(request: &str) -> Option<Added<'_>> {
         return None;
     }
     let (ahead, sentence) = leading_place(sentence);
-    let words: Vec<&str> = sentence.split_whitespace().map(clean).collect();
-    let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-    let is = |at: usize, list: &[&str]| lower.get(at).is_some_and(|word| list.contains(&word.as_str()));
-    let begin = lower.iter().take_while(|word| COURTESIES.contains(&word.as_str())).count();
-    let from = begin + 1;
-    let ends = |at: usize| {
-        is(at, PLACES) || is(at, PURPOSES) || (at > from && lower[at].ends_with("ing") && is(at - 1, FUNCTIONS))
-    };
-    let end = (from..words.len()).find(|&at| ends(at)).unwrap_or(words.len());
-    let purpose = (end..words.len()).find(|&at| is(at, PURPOSES)).unwrap_or(words.len());
-    let is_more = (from..purpose).any(|at| is(at, MORE))
-        || lower.iter().any(|word| BESIDES.contains(&word.as_str()) || word == "so");
-    if !is(begin, ADDING) || is_more {
+    let sentence = Sentence::of(sentence);
+    let begin = sentence.lower.iter().take_while(|word| COURTESIES.contains(&word.as_str())).count();
+    let count = sentence.words.len();
+    let end = (begin + 1..count).find(|&at| sentence.ends_object(begin + 1, at)).unwrap_or(count);
+    let purpose = (end..count).find(|&at| sentence.is(at, PURPOSES)).unwrap_or(count);
+    let is_more = (begin + 1..purpose).any(|at| sentence.is(at, MORE))
+        || sentence.lower.iter().any(|word| BESIDES.contains(&word.as_str()) || word == "so");
+    if !sentence.is(begin, ADDING) || is_more {
         return None;
     }
-    let kind = (from..end).rev().find(|&at| is(at, FUNCTIONS))?;
-    let marked = |word: &str| word.contains(['(', '`', '_']);
-    let raw: Vec<&str> = sentence.split_whitespace().collect();
-    let has_article = (from..kind).any(|at| is(at, ARTICLES) || is(at, SAID));
-    let name = (from..end).find(|&at| marked(raw[at])).or_else(|| {
-        // Without a mark it ends what is added: "a method total to …".
-        let is_last = kind + 1 < end && (kind + 2 == end || is(kind + 1, &["called", "named"]));
-        let may_be = |at: &usize| has_article && ![NO_NAMES, FORMS, TYPES].iter().any(|list| is(*at, list));
-        is_last.then_some(end - 1).filter(may_be)
-    });
-    // What is given in parentheses may be several words.
-    let parameters_end =
-        name.map_or(0, |at| raw[at..end].iter().position(|word| word.contains(')')).map_or(at, |more| at + more));
-    let is_known = |at: usize| {
-        let is_of_class = is(at, &["class"]) && is(at + 1, FUNCTIONS);
-        is_of_class
-            || [ARTICLES, SAID, FORMS, FUNCTIONS].iter().any(|list| is(at, list))
-            || name.is_some_and(|name| (name..=parameters_end).contains(&at))
-    };
-    // "Add method chaining" is about something else.
-    if !(from..end).all(is_known) || (name.is_none() && !has_article) {
-        return None;
-    }
+    let (kind, name) = sentence.object(begin + 1..end)?;
     let all: Vec<String> = request.split_whitespace().map(|word| clean(word).to_lowercase()).collect();
-    let named = name.and_then(|at| named(&raw[at..=parameters_end], &all));
-    if name.is_some() && named.is_none() {
-        return None;
+    let named = match name {
+        Some(name) => Some(named(&sentence.raw[name], &all)?),
+        None => None,
+    };
+    let places = (end..purpose).filter(|&at| sentence.is(at, PLACES)).filter_map(|at| sentence.place(at));
+    let places = ahead.into_iter().chain(places).flat_map(|place| place.split('#')).collect();
+    Some(Added { is_method: sentence.lower[kind] == "method", places, named })
+}
+
+/// A sentence's words.
+struct Sentence<'r> {
+    raw: Vec<&'r str>,
+    /// Without the marks around them.
+    words: Vec<&'r str>,
+    lower: Vec<String>,
+}
+
+impl<'r> Sentence<'r> {
+    fn of(text: &'r str) -> Self {
+        let raw: Vec<&str> = text.split_whitespace().collect();
+        let words: Vec<&str> = raw.iter().map(|word| clean(word)).collect();
+        let lower = words.iter().map(|word| word.to_lowercase()).collect();
+        Self { raw, words, lower }
     }
-    let places =
-        ahead.into_iter().chain((end..purpose).filter(|&at| is(at, PLACES)).filter_map(|at| {
-            (at + 1..words.len()).find(|&at| !is(at, ARTICLES) && !is(at, TYPES)).map(|at| words[at])
-        }));
-    Some(Added {
-        is_method: lower[kind] == "method",
-        places: places.flat_map(|place| place.split('#')).collect(),
-        named,
-    })
+
+    fn is(&self, at: usize, list: &[&str]) -> bool {
+        self.lower.get(at).is_some_and(|word| list.contains(&word.as_str()))
+    }
+
+    /// Whether what is added ends in front of this word, where it begins at another.
+    fn ends_object(&self, begin: usize, at: usize) -> bool {
+        let tells = at > begin && self.lower[at].ends_with("ing") && self.is(at - 1, FUNCTIONS);
+        tells || self.is(at, PLACES) || self.is(at, PURPOSES)
+    }
+
+    /// Which of these words says what kind of function is added, and which are its name and parameters, where it has one. `None`
+    /// where there are words whose meaning is not known.
+    fn object(&self, words: Range<usize>) -> Option<(usize, Option<Range<usize>>)> {
+        let Range { start: begin, end } = words;
+        let kind = (begin..end).rev().find(|&at| self.is(at, FUNCTIONS))?;
+        let has_article = (begin..kind).any(|at| self.is(at, ARTICLES) || self.is(at, SAID));
+        let marked = (begin..end).find(|&at| self.raw[at].contains(['(', '`', '_']));
+        // Without a mark it ends what is added: "a method total to …".
+        let is_last = kind + 1 < end && (kind + 2 == end || self.is(kind + 1, &["called", "named"]));
+        let may_be = |at: &usize| has_article && ![NO_NAMES, FORMS, TYPES].iter().any(|list| self.is(*at, list));
+        let name = marked.or_else(|| is_last.then(|| end - 1).filter(may_be));
+        // What is given in parentheses may be several words.
+        let closes = |at: usize| self.raw[at..end].iter().position(|word| word.contains(')')).unwrap_or(0);
+        let name = name.map(|at| at..at + closes(at) + 1);
+        let is_known = |at: usize| {
+            let is_of_class = self.is(at, &["class"]) && self.is(at + 1, FUNCTIONS);
+            is_of_class
+                || [ARTICLES, SAID, FORMS, FUNCTIONS].iter().any(|list| self.is(at, list))
+                || name.as_ref().is_some_and(|name| name.contains(&at))
+        };
+        // "Add method chaining" is about something else.
+        let is_plain = (begin..end).all(is_known) && (name.is_some() || has_article);
+        is_plain.then_some((kind, name))
+    }
+
+    /// What stands behind a word that leads to a place.
+    fn place(&self, at: usize) -> Option<&'r str> {
+        let at = (at + 1..self.words.len()).find(|&at| !self.is(at, ARTICLES) && !self.is(at, TYPES))?;
+        Some(self.words[at])
+    }
 }
 
 /// The first sentence and the others.
@@ -140,7 +167,8 @@ fn first_sentence(request: &str) -> (&str, Vec<&str>) {
 fn is_about_the_same(sentence: &str) -> bool {
     let words: Vec<String> = sentence.split_whitespace().map(|word| clean(word).to_lowercase()).collect();
     let has = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(&word.as_str()));
-    let is_same = has(0, SAME) || (has(0, &["the"]) && has(1, FUNCTIONS)) || sentence.starts_with(">>>");
+    let is_check = sentence.starts_with('`') && words.iter().any(|word| matches!(word.as_str(), "pass" | "passes"));
+    let is_same = has(0, SAME) || (has(0, &["the"]) && has(1, FUNCTIONS)) || sentence.starts_with(">>>") || is_check;
     is_same && !words.iter().any(|word| BESIDES.contains(&word.as_str()) || word == "also")
 }
 

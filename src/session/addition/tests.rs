@@ -27,6 +27,7 @@ fn what_is_added_is_told_by_the_request() {
         "In the class Cart, add a function total(tax)",
         "Add a `total` method returning the sum to Cart",
         "Could you add a function total inside the class Cart",
+        "Add a method total to Cart. `pytest -q test_shop.py` must pass.",
     ] {
         assert_eq!(of(request), method, "{request}");
     }
