@@ -65,6 +65,9 @@ impl Turn<'_> {
     pub(super) fn note_usage(&mut self, usage: &Usage) {
         if let Some(prepared) = self.prepared.as_mut().filter(|prepared| !prepared.tries.is_mending()) {
             prepared.copies = usage.accepted * 2 > usage.generated;
+            if usage.stop == Stop::End {
+                prepared.longest = prepared.longest.max(usage.generated);
+            }
             prepared.speed =
                 Some(usage.generated as f64 / usage.decode_seconds.max(0.001)).filter(|_| usage.generated > 0);
         }
