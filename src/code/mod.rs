@@ -35,6 +35,7 @@ pub use map::outline_text;
 pub use pack::Slice;
 pub use request::{Request, is_test};
 pub use resolve::{Undefined, knows_scopes};
+pub use words::runs;
 
 /// Tokens of a text where no model is loaded that could count them: code has between three and four bytes in one.
 pub fn estimate(text: &str) -> usize {

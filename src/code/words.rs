@@ -55,7 +55,7 @@ fn term(word: &str) -> Option<Term> {
 }
 
 /// The runs of letters, digits and underscores of a text.
-pub(super) fn runs(text: &str) -> impl Iterator<Item = &str> {
+pub fn runs(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|run| !run.is_empty())
 }
 

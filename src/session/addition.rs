@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use self::imports::{is_hash_remark, is_import, with_import};
 use self::request::{Added, Named, added};
-use super::part::{indentation, indented, is_function, offset, range};
+use super::part::{indentation, indented, is_function, lines, offset, range, replaced};
 use super::profile::Form;
 use super::prompt;
 use super::turn::Turn;
@@ -113,10 +113,10 @@ impl Addition {
         let is_alone = !own.iter().any(|definition| self.is_owner(definition) || self.is_in_owner(definition));
         let mut pieces: Vec<Piece<'w>> = Vec::new();
         for definition in own.iter().filter(counts) {
-            let mut lines = range(written, definition);
+            let mut rows = range(written, definition);
             // What stands for what comes before it.
-            lines.start += written.lines().skip(lines.start).take_while(|line| code::stands_for_code(line)).count();
-            if pieces.iter().any(|outer| outer.lines.start <= lines.start && lines.end <= outer.lines.end) {
+            rows.start += written.lines().skip(rows.start).take_while(|line| code::stands_for_code(line)).count();
+            if pieces.iter().any(|outer| outer.lines.start <= rows.start && rows.end <= outer.lines.end) {
                 continue;
             }
             // Written without what stands around it; what is called otherwise then is a helper.
@@ -126,7 +126,7 @@ impl Addition {
                 && (self.named.is_none() || self.is_called(&definition.name));
             let scope = if is_method { self.scope().to_owned() } else { self.scope_in_file(definition) };
             let name = if scope.is_empty() { definition.name.clone() } else { format!("{scope}.{}", definition.name) };
-            pieces.push(Piece { scope, name, bare: &definition.name, text: self::lines(written, &lines), lines });
+            pieces.push(Piece { scope, name, bare: &definition.name, text: lines(written, &rows), lines: rows });
         }
         pieces
     }
@@ -172,7 +172,8 @@ impl Addition {
         let is_hidden = before().any(|line| ["private", "protected", "private:", "protected:"].contains(&line));
         // Fields alone, which need not stand where functions do, or one line with what encloses it.
         let is_apart = is_function(last) || prompt::language(self.path.as_str()) == "python";
-        let is_tight = lines_of.start == begin || own_line(text, lines_of.start).starts_with("impl");
+        let is_tight =
+            lines_of.start == begin || text.lines().nth(lines_of.start).is_some_and(|line| line.starts_with("impl"));
         (is_apart && !is_hidden && !is_tight).then_some(Place { at, indentation: own })
     }
 
@@ -262,13 +263,6 @@ fn is_of_a_trait(text: &str, definition: &Definition) -> bool {
     outer.is_some_and(|line| line.starts_with("impl") && line.contains(" for "))
 }
 
-/// A text with these lines of it replaced.
-fn replaced(text: &str, rows: &Range<usize>, new: &str) -> String {
-    let (begin, end) = (offset(text, rows.start), offset(text, rows.end));
-    let new = indented(new.trim_matches('\n'), indentation(&text[begin..end]));
-    [&text[..begin], &new, "\n", &text[end..]].concat()
-}
-
 /// The imports that were written beside the pieces; `None` where there is more beside them that matters. The first and the last
 /// `outside` lines are not the model's.
 fn rest<'w>(written: &'w str, outside: usize, pieces: &[Piece<'_>], file: &str) -> Option<Vec<&'w str>> {
@@ -278,10 +272,10 @@ fn rest<'w>(written: &'w str, outside: usize, pieces: &[Piece<'_>], file: &str) 
     let is_used = |line: &str| {
         let name =
             line.split(|c: char| !c.is_alphanumeric() && c != '_').find(|word| !["const", "let", "var"].contains(word));
-        let has =
-            |text: &str, name: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
         line.contains('=')
-            && name.is_some_and(|name| !name.is_empty() && pieces.iter().any(|piece| has(piece.text, name)))
+            && name.is_some_and(|name| {
+                !name.is_empty() && pieces.iter().any(|piece| code::runs(piece.text).any(|word| word == name))
+            })
     };
     let mut imports = Vec::new();
     for (row, line) in written.lines().enumerate().take(count - outside.min(count)).skip(outside) {
@@ -299,14 +293,6 @@ fn rest<'w>(written: &'w str, outside: usize, pieces: &[Piece<'_>], file: &str) 
         }
     }
     Some(imports)
-}
-
-fn own_line(text: &str, row: usize) -> &str {
-    text.lines().nth(row).unwrap_or_default()
-}
-
-fn lines<'t>(text: &'t str, rows: &Range<usize>) -> &'t str {
-    &text[offset(text, rows.start)..offset(text, rows.end)]
 }
 
 /// Whether a line ends what was begun before it.

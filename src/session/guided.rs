@@ -289,7 +289,7 @@ impl Turn<'_> {
     }
 
     /// Of `most` tokens as many as a try behind a failed one may take: what can be written in this share of the time that is left, and
-    /// some more than the longest so far in any case. One that goes round in circles must not take it all.
+    /// twice as many as the longest so far had in any case. One that goes round in circles must not take it all.
     pub(super) fn in_time(&self, most: Option<usize>, share: f64) -> Option<usize> {
         let prepared = self.prepared.as_ref().filter(|_| self.retries > 0 && self.check.is_some());
         let Some((speed, longest)) = prepared.and_then(|prepared| Some((prepared.speed?, prepared.longest))) else {

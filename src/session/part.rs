@@ -48,18 +48,13 @@ impl Part {
 
     /// Its text in a text of the file.
     pub fn of<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let range = self.lines(text)?;
-        Some(&text[offset(text, range.start)..offset(text, range.end)])
+        Some(lines(text, &self.lines(text)?))
     }
 
     /// The file's text with what a model wrote in the function's place, at its indentation; `None` where it wrote no such function.
     pub fn replaced(&self, text: &str, written: &str) -> Option<String> {
-        let (range, old) = (self.lines(text)?, self.of(text)?);
-        let written = self.itself(text, written)?;
-        let mut new = indented(&written, indentation(old));
-        new.truncate(new.trim_end_matches('\n').len());
-        new.extend(old.ends_with('\n').then_some('\n'));
-        Some([&text[..offset(text, range.start)], &new, &text[offset(text, range.end)..]].concat())
+        let range = self.lines(text)?;
+        Some(replaced(text, &range, &self.itself(text, written)?))
     }
 
     /// Of what a model wrote the function alone, where it is a method or there is more that the file has already: it likes to write
@@ -79,7 +74,7 @@ impl Part {
             return Some(written.to_owned());
         }
         let range = range(written, found);
-        Some(written[offset(written, range.start)..offset(written, range.end)].to_owned())
+        Some(lines(written, &range).to_owned())
     }
 }
 
@@ -139,6 +134,20 @@ fn is_foreign(line: &str) -> bool {
 /// Where a line, counted from 0, begins; the text's end where it has fewer.
 pub(super) fn offset(text: &str, line: usize) -> usize {
     text.split_inclusive('\n').take(line).map(str::len).sum()
+}
+
+/// These lines of a text, counted from 0.
+pub(super) fn lines<'t>(text: &'t str, range: &Range<usize>) -> &'t str {
+    &text[offset(text, range.start)..offset(text, range.end)]
+}
+
+/// A text with these lines of it replaced, at their indentation.
+pub(super) fn replaced(text: &str, range: &Range<usize>, written: &str) -> String {
+    let old = lines(text, range);
+    let mut new = indented(written, indentation(old));
+    new.truncate(new.trim_end_matches('\n').len());
+    new.extend(old.ends_with('\n').then_some('\n'));
+    [&text[..offset(text, range.start)], &new, &text[offset(text, range.end)..]].concat()
 }
 
 /// What the first line that is not empty begins with.

@@ -43,7 +43,7 @@ pub(super) enum Piece {
     File,
     /// One of its functions, anew.
     Part(Part),
-    /// Functions that it has not yet.
+    /// A function that it has not yet.
     Addition(Addition),
 }
 

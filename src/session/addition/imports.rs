@@ -1,6 +1,6 @@
 //! Imports that something new needs: whether a file has them, and where they go.
 
-use crate::code::definitions;
+use crate::code::{self, definitions};
 use crate::session::part::{is_function, offset, range};
 use crate::workspace::RelPath;
 
@@ -59,15 +59,10 @@ fn overlap(path: &RelPath, imported: &str, line: &str) -> Overlap {
     if path.as_str().ends_with(".py") {
         return Overlap::None;
     }
-    let words = |text: &str| -> Vec<String> {
-        let words = text
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|word| !word.is_empty() && !WORDS.contains(word));
-        words.map(str::to_owned).collect()
-    };
+    let words = |text| code::runs(text).filter(|word| !WORDS.contains(word)).collect::<Vec<_>>();
     let (known, own) = (words(imported), words(line));
-    let names: Vec<&String> = match line.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
-        Some((names, _)) => own.iter().filter(|word| names.contains(word.as_str())).collect(),
+    let names: Vec<&&str> = match line.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
+        Some((names, _)) => own.iter().filter(|word| names.contains(**word)).collect(),
         None => own.last().into_iter().collect(),
     };
     let there = names.iter().filter(|name| known.contains(name)).count();
