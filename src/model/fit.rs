@@ -91,6 +91,8 @@ impl Room {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KvType {
+    /// Twice as large as [`KvType::F16`], and read without flash attention, which computes in half precision: for measurements.
+    F32,
     F16,
     /// Blocks of 32 numbers in 34 bytes: a little over half of [`KvType::F16`].
     Q8_0,
@@ -347,6 +349,7 @@ impl<'a> Planner<'a> {
     fn kv_bytes(&self, choice: Choice<'_>) -> u64 {
         let exact = self.gguf.kv_bytes_per_token().saturating_mul(choice.context as u64);
         match choice.kv_type {
+            KvType::F32 => exact.saturating_mul(2),
             KvType::F16 => exact,
             KvType::Q8_0 => exact / 64 * 34,
         }

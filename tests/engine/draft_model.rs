@@ -6,7 +6,7 @@ use moru::engine::{Delta, Engine, EngineError, Request, Sampling};
 use moru::model::fit::KvType;
 use tokio_util::sync::CancellationToken;
 
-use crate::recurrent::mamba;
+use crate::random::mamba;
 use crate::stage::{self, Answer, answer, assistant, request, user};
 
 /// With a context for the small model that is too short for the whole conversation.

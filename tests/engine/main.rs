@@ -8,6 +8,7 @@ mod draft_model;
 mod drafts;
 mod gguf;
 mod gpu;
+mod random;
 mod reading;
 mod recurrent;
 mod score;

@@ -420,7 +420,11 @@ fn make_worker<'m>(
 fn snapshots(options: &Options) -> Option<Snapshots> {
     let place = options.snapshots.clone()?;
     // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
-    let kind = if options.kv_type == KvType::F16 { "f16" } else { "q8_0" };
+    let kind = match options.kv_type {
+        KvType::F32 => "f32",
+        KvType::F16 => "f16",
+        KvType::Q8_0 => "q8_0",
+    };
     let kind = format!("{kind} {}", options.adapter.as_ref().map(Adapter::identity).unwrap_or_default());
     let opened = Snapshots::open(place, &options.path, &kind);
     opened.inspect_err(|error| tracing::warn!(%error, "no snapshots of the KV cache")).ok()
@@ -435,7 +439,11 @@ fn new_context(
 ) -> Result<LlamaContext<'_>, EngineError> {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let threads = i32::try_from(threads.max(1)).unwrap_or(1);
-    let kv_type = if kv_type == KvType::F16 { KvCacheType::F16 } else { KvCacheType::Q8_0 };
+    let (kv_type, flash_attention) = match kv_type {
+        KvType::F32 => (KvCacheType::F32, llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED),
+        KvType::F16 => (KvCacheType::F16, llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO),
+        KvType::Q8_0 => (KvCacheType::Q8_0, llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO),
+    };
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(number(tokens)))
         .with_n_batch(number(chunk))
@@ -447,7 +455,7 @@ fn new_context(
         .with_type_v(kv_type)
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
-        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
+        .with_flash_attention_policy(flash_attention)
         .with_no_perf(true);
     model.new_context(backend()?, params).map_err(|_| {
         EngineError::NoRoom(format!(
