@@ -7,7 +7,7 @@ use super::narrow;
 use super::preparation::Prepared;
 use super::profile::Form;
 use super::record::Record;
-use super::step::Limits;
+use super::step::{self, Limits};
 use super::turn::{Act, DOUBTS, Turn, TurnError};
 use super::written::{Block, Piece, lost};
 use super::{Change, Event, Outcome, prompt, wording};
@@ -148,8 +148,7 @@ impl Turn<'_> {
 
     /// Has the model write a new file that the request names.
     pub(super) async fn write_new(&mut self, path: &RelPath) -> Result<Act, TurnError> {
-        let say = prompt::text(&self.session.workspace, "new-file", &[("path", path.as_str())]);
-        self.say(Message::new(Role::User, say));
+        self.ask_for_new(path);
         self.rewrite(path).await
     }
 
@@ -192,8 +191,13 @@ impl Turn<'_> {
         let block = self.next_block(path);
         let mut limits = block.limits();
         limits.max_tokens = self.in_time(limits.max_tokens, SHARE);
+        limits.no_lists = self.are_new_tests();
         let mut step = self.step(Constraint::Free, limits).await?;
         self.note_usage(&step.usage);
+        if step.usage.stop == Stop::Loop && self.are_new_tests() {
+            step.text = step::shortened(&step.text) + &block.fence;
+            step.usage.stop = Stop::End;
+        }
         let content = block.content(&step.text);
         if let (None, Piece::Addition(_), Some(prepared)) = (&content, &block.piece, &mut self.prepared) {
             prepared.misfits += 1;
@@ -207,6 +211,7 @@ impl Turn<'_> {
         }
         let leaves_out = content.as_ref().is_some_and(|new| code::elision(path.as_str(), &block.file, new).is_some());
         let lost = content.as_ref().map(|new| lost(path, &block.file, new)).unwrap_or_default();
+        let is_idle = content.as_ref().is_some_and(|new| self.are_idle_tests(path, new));
         let loses = !lost.is_empty() && self.retries < DOUBTS && !wording::may_remove(&self.asked);
         match content {
             Some(content) if step.usage.stop == Stop::End => {
@@ -216,7 +221,7 @@ impl Turn<'_> {
             _ => step.text.insert_str(0, &block.prefix()),
         }
         let act = self.act(step).await?;
-        self.flawed |= leaves_out || loses;
+        self.flawed |= leaves_out || loses || is_idle;
         if loses && let Some(prepared) = &mut self.prepared {
             // Should it come out again and again, it is meant.
             prepared.written.pop();
@@ -245,7 +250,10 @@ impl Turn<'_> {
                 Piece::Addition(addition) if self.is_fitting() => addition.head(&file),
                 _ => String::new(),
             },
-            longest: if matches!(piece, Piece::File) { self.longest(&old) } else { self.length(&old) },
+            longest: self.longest_tests().unwrap_or_else(|| match piece {
+                Piece::File => self.longest(&old),
+                _ => self.length(&old),
+            }),
             piece,
             file,
             old,

@@ -114,6 +114,14 @@ impl Log {
         Ok(Resumed { log: Self { path, file: Some(file), id, complained: false }, events })
     }
 
+    /// The logs of the folder's other sessions, the one used last first.
+    pub fn others(&self) -> Vec<PathBuf> {
+        let mut others = self.path.parent().map(logs).unwrap_or_default();
+        others.retain(|path| *path != self.path);
+        others.reverse();
+        others
+    }
+
     /// The session's name.
     pub fn id(&self) -> &str {
         &self.id
@@ -197,10 +205,14 @@ pub fn requests(events: &[Event]) -> Vec<String> {
 
 /// The sessions of `folder`, oldest first.
 pub fn list(state: &Path, folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(sessions(state, folder)) else { return Vec::new() };
+    logs(&sessions(state, folder))
+}
+
+/// The logs in a folder of them, the one used last behind the others.
+fn logs(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut all: Vec<PathBuf> =
         entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
-    // The one used last comes last.
     all.sort_by_cached_key(|path| (fs::metadata(path).and_then(|m| m.modified()).ok(), path.clone()));
     all
 }

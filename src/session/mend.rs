@@ -51,6 +51,14 @@ impl Tries {
         }
     }
 
+    /// The best one, where it was not mended yet.
+    fn first_to_mend(&mut self) -> Option<Failed> {
+        let best = self.best.clone().filter(|_| !self.mended);
+        self.mending = best.is_some();
+        self.mended |= self.mending;
+        best
+    }
+
     /// The one to mend now, where `before` tests passed before any change.
     fn next_to_mend(&mut self, before: usize) -> Option<Failed> {
         let is_due = self.drawn + 1 >= EVERY && !self.mended;
@@ -97,7 +105,11 @@ impl Turn<'_> {
         if self.session.policy.mode == Mode::Ask {
             return Ok(());
         }
-        let best = self.prepared.as_mut().and_then(|prepared| prepared.tries.next_to_mend(self.passed_before));
+        let best = self.prepared.as_mut().and_then(|prepared| match prepared.are_new_tests {
+            // What the code gives stands in what the check says.
+            true => prepared.tries.first_to_mend(),
+            false => prepared.tries.next_to_mend(self.passed_before),
+        });
         let Some(Failed { content, output, .. }) = best else { return Ok(()) };
         self.put_back(path, &content).await?;
         self.say_check("check-failed", &output);

@@ -26,6 +26,8 @@ pub(super) struct Prepared {
     pub path: Option<RelPath>,
     /// Of a long file the functions that may be at fault: the first is written anew, and where that was in vain the next.
     pub parts: Vec<Part>,
+    /// It is a new one, of tests.
+    pub are_new_tests: bool,
     /// A function that is written alone, as long as that works out.
     pub addition: Option<Addition>,
     /// How often what was written for it did not fit.
@@ -49,11 +51,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    fn at(mark: Mark) -> Self {
+    pub(super) fn at(mark: Mark) -> Self {
         let (files, written, tries) = (Vec::new(), Vec::new(), Tries::default());
         Self {
             path: None,
             parts: Vec::new(),
+            are_new_tests: false,
             addition: None,
             misfits: 0,
             files,
@@ -76,6 +79,9 @@ impl Turn<'_> {
             return Ok(Some(Outcome::Interrupted));
         }
         let files = self.files().await?;
+        if self.begin_new_tests(&files) {
+            return Ok(None);
+        }
         if !files.is_empty() {
             for path in &files {
                 if self.session.workspace.is_file(path) && !self.find_check(path).await? {

@@ -39,6 +39,9 @@ pub struct Profile {
     /// Whether its versions are weighed by made-up tests where nothing else can tell.
     #[serde(default = "yes")]
     pub versions: bool,
+    /// Whether it is shown tests that an earlier session wrote and the user kept, as an example for new ones.
+    #[serde(default = "yes")]
+    pub examples: bool,
 }
 
 fn yes() -> bool {
@@ -157,6 +160,7 @@ impl Profile {
             lines: true,
             candidates: None,
             versions: true,
+            examples: true,
         }
     }
 }

@@ -10,6 +10,14 @@ pub(super) fn command(workspace: &Workspace, path: &RelPath) -> Option<String> {
     Place { workspace, path, installed: |program| which::which(program).is_ok() }.command()
 }
 
+/// The command that runs a file of tests and nothing else, where there is one and what it needs is installed.
+pub(super) fn alone(path: &RelPath) -> Option<String> {
+    let stem = path.file_name().strip_suffix(".py")?;
+    let is_tests = stem.starts_with("test_") || stem.ends_with("_test") || stem.ends_with("_tests");
+    let command = format!("python3 -m pytest -q {path}");
+    (is_tests && which::which("pytest").is_ok() && is_plain(&command)).then_some(command)
+}
+
 /// Whether a command holds nothing that a shell would take for more than words: file names may.
 fn is_plain(command: &str) -> bool {
     command.chars().all(|c| c.is_ascii_alphanumeric() || " ._-/=".contains(c))

@@ -41,6 +41,7 @@ prompts![
     "change-follower",
     "change-part",
     "new-file",
+    "earlier",
     "check-before",
     "failing-tests",
     "check-failed",

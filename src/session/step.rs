@@ -46,7 +46,14 @@ pub(super) struct Limits {
     pub copy_from: Vec<String>,
     /// What is written is a file's text, and no answer.
     pub draft: bool,
+    /// It ends where too many lines of one shape follow each other, which a table may do and a list of cases does when the model
+    /// knows no end.
+    pub no_lists: bool,
 }
+
+/// Lines of one shape in a row that are too many, and how many of them are enough.
+const LIST: usize = 24;
+const ENOUGH: usize = 8;
 
 /// Asks the engine to go on behind the transcript, and publishes what comes.
 ///
@@ -60,7 +67,7 @@ pub(super) async fn generate(
     limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<Step, EngineError> {
-    let Limits { prefix, stop, max_tokens, copy_from, draft } = limits;
+    let Limits { prefix, stop, max_tokens, copy_from, draft, no_lists } = limits;
     let request = Request {
         messages: session.transcript.clone(),
         tools: session.specs(),
@@ -72,7 +79,8 @@ pub(super) async fn generate(
         copy_from,
         ..Request::default()
     };
-    let mut deltas = session.engine.generate(request, cancel.clone());
+    let enough = cancel.child_token();
+    let mut deltas = session.engine.generate(request, enough.clone());
     let mut step = Step::default();
     let mut last = None;
     while let Some(delta) = deltas.next().await {
@@ -83,6 +91,9 @@ pub(super) async fn generate(
             }
             Delta::Text(text) => {
                 step.text.push_str(&text);
+                if no_lists && text.contains('\n') && ends_in_list(&step.text) {
+                    enough.cancel();
+                }
                 let channel = if draft { Channel::Draft } else { Channel::Text };
                 door.publish(Event::Delta { channel, text });
             }
@@ -93,12 +104,48 @@ pub(super) async fn generate(
         }
     }
     step.usage = last.ok_or_else(|| EngineError::Decode("its thread has ended".into()))?;
+    if step.usage.stop == Stop::Cancelled && !cancel.is_cancelled() {
+        step.usage.stop = Stop::Loop;
+    }
     if step.usage.stop == Stop::Cancelled {
         // It will not be made, so it must not stand in the transcript without an answer.
         step.calls.clear();
     }
     session.publish(door, Event::Generated { usage: step.usage });
     Ok(step)
+}
+
+/// Whether the last whole lines have one shape: what is left of each without words, numbers and what stands in quotes.
+fn ends_in_list(text: &str) -> bool {
+    list(text) >= LIST
+}
+
+/// How many of the last whole lines have one shape.
+fn list(text: &str) -> usize {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut shapes = whole.lines().rev().map(shape);
+    let Some(last) = shapes.next().filter(|shape| !shape.trim().is_empty()) else { return 0 };
+    1 + shapes.take_while(|shape| *shape == last).count()
+}
+
+/// A text that ended in a list, with as much of it as is enough.
+pub(super) fn shortened(text: &str) -> String {
+    let whole = text.lines().count() - usize::from(!text.ends_with('\n'));
+    let kept = (whole + ENOUGH).saturating_sub(list(text).max(ENOUGH));
+    text.split_inclusive('\n').take(kept).collect()
+}
+
+fn shape(line: &str) -> String {
+    let mut quote = None;
+    let is_shape = |&c: &char| match quote {
+        Some(open) if c == open => quote.take().is_some(),
+        Some(_) => false,
+        None => {
+            quote = Some(c).filter(|c| ['"', '\''].contains(c));
+            !c.is_alphanumeric()
+        }
+    };
+    line.chars().filter(is_shape).collect()
 }
 
 /// Has the model pick one of `choices` as the answer to `question`, which leaves no trace in the transcript.
@@ -152,4 +199,24 @@ pub(super) async fn collect(
         }
     }
     Ok((text, usage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_without_end_are_a_list() {
+        let cases = |count: usize| -> String {
+            (0..count).map(|n| format!("    assert f(\"it's {n}\", {n}) == {}\n", n % 2 == 0)).collect()
+        };
+        assert!(!ends_in_list(&cases(LIST - 1)));
+        assert!(ends_in_list(&cases(LIST)));
+        // The last line is not whole yet.
+        assert!(ends_in_list(&(cases(LIST) + "    assert f(\"")));
+        assert!(!ends_in_list(&(cases(LIST) + "\n\n")));
+        assert!(!ends_in_list(&(cases(LIST - 2) + "\n\ndef test_other():\n    x = 1\n" + &cases(3))));
+        assert!(!ends_in_list(&"\n".repeat(40)));
+        assert_eq!(shortened(&format!("def f():\n{}    assert f(", cases(30))), format!("def f():\n{}", cases(ENOUGH)));
+    }
 }

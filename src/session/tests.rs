@@ -1,6 +1,7 @@
 //! The loop through its door, with a scripted model and real files: asserted is what the model would see next.
 
 mod guided;
+mod new_tests;
 
 use std::fs;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::workspace::Options;
 /// A folder, a session on it, and the engine that plays the script.
 struct Stage {
     folder: TempDir,
-    _state: TempDir,
+    state: TempDir,
     engine: Arc<Scripted>,
     handle: Handle,
 }
@@ -41,6 +42,11 @@ fn edit() -> Vec<Delta> {
 fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
     let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(folder.path().join("a.txt"), "one\n").unwrap();
+    stage_in(folder, state, script, change)
+}
+
+/// The same in a folder that is there.
+fn stage_in(folder: TempDir, state: TempDir, script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
     let options = Options { state: state.path().to_owned(), dry_run: false };
     let workspace = Arc::new(Workspace::open(folder.path(), options).unwrap());
     let engine = Arc::new(Scripted::new(8000, script).with_parameters(32_000_000_000));
@@ -70,7 +76,7 @@ fn stage(script: Vec<Vec<Delta>>, change: impl FnOnce(&mut Session)) -> Stage {
         requests: Vec::new(),
     };
     change(&mut session);
-    Stage { folder, _state: state, engine, handle: session.start() }
+    Stage { folder, state, engine, handle: session.start() }
 }
 
 impl Stage {

@@ -159,10 +159,11 @@ impl Turn<'_> {
             let Some(checked) = self.run_check(attempt).await? else { return Ok(Outcome::Interrupted) };
             self.record.checked = Some(checked.passed);
             if checked.passed {
+                self.tell_of_new_tests(attempt);
                 return Ok(Outcome::Done);
             }
             self.note_failed(&checked.output);
-            if attempt > self.session.settings.check_attempts || self.is_over_budget() {
+            if attempt > self.most_tries() || self.is_over_budget() {
                 self.give_up().await?;
                 return Ok(Outcome::NotDone);
             }
@@ -189,7 +190,9 @@ impl Turn<'_> {
 
     /// Tries many changes at once behind failed try number `attempt`, where it is time for that.
     async fn search(&mut self, attempt: u32) -> Result<Option<Search>, TurnError> {
-        Ok(if self.is_time_for_lines(attempt) {
+        Ok(if self.are_new_tests() {
+            None
+        } else if self.is_time_for_lines(attempt) {
             Some(self.search_lines().await?)
         } else if self.is_time_for_candidates() {
             Some(self.search_candidates().await?)

@@ -77,6 +77,7 @@ impl Block {
             max_tokens: Some(self.longest),
             copy_from: if self.old.is_empty() { Vec::new() } else { vec![self.old.clone()] },
             draft: true,
+            no_lists: false,
         }
     }
 

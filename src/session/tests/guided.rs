@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn small(session: &mut Session) {
+pub fn small(session: &mut Session) {
     session.profile = Profile::of(&crate::engine::ModelInfo::default());
 }
 
