@@ -1,11 +1,14 @@
 //! Tests that were written in this folder before and were kept, as an example of how its user wants them: the request of an
 //! earlier session, and the file as it is today, the user's own corrections with it.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::log;
+use super::new_tests::assertions;
 use super::turn::Turn;
-use super::{Change, Event, Outcome, prompt};
+use super::{Change, Event, Outcome, prompt, wording};
 use crate::code::{is_test, runs};
 use crate::workspace::{CheckpointId, RelPath};
 
@@ -14,64 +17,77 @@ const SHARE: usize = 2;
 /// Sessions that are looked through, the last ones.
 const SESSIONS: usize = 20;
 /// Longer logs are passed over, in bytes.
-const LONGEST_LOG: u64 = 4 << 20;
+const LONGEST_LOG: u64 = 1 << 20;
 /// Words of a request shorter than this say little.
 const SHORTEST_WORD: usize = 4;
+/// Characters of a request that are shown.
+const REQUEST: usize = 200;
 
 /// A file that was written for a request and was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     request: String,
     path: RelPath,
-    /// As it stands now.
-    text: String,
 }
 
 impl Turn<'_> {
     /// What is asked, behind an example where tests are to be written and there is one. Other new code comes out worse with one: the
     /// model takes over what it does along with how.
     pub(super) fn behind_earlier(&self, path: &RelPath, ask: String) -> String {
-        let example = if is_test(path.as_str()) { self.earlier(path) } else { None };
+        let wants_one = is_test(path.as_str()) && wording::wants_passing_tests(&self.asked);
+        let example = if wants_one { self.earlier(path) } else { None };
         [example, Some(ask)].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 
     /// The tests of an earlier session whose request is most like this one, in the language of `path`, worded for the model.
     fn earlier(&self, path: &RelPath) -> Option<String> {
         let session = &self.session;
-        // What this session wrote is before the model already.
-        if !session.profile.examples || session.turn > 1 {
+        if !session.profile.examples || self.has_written_tests() {
             return None;
         }
-        let room = session.engine.info().context * SHARE / 100;
         let made = session.workspace.log().ok()?;
         let done: HashSet<CheckpointId> = made.into_iter().filter(|made| !made.undone).map(|made| made.id).collect();
-        let read = |path: &RelPath| session.workspace.read(path).ok().map(|file| file.text);
-        let suits = |kept: &Kept| {
-            let is_alike = prompt::language(kept.path.as_str()) == prompt::language(path.as_str());
-            is_alike && is_test(kept.path.as_str()) && session.engine.count(&kept.text) <= room
-        };
-        let mut logs = session.log.others();
-        logs.retain(|log| std::fs::metadata(log).is_ok_and(|meta| meta.len() <= LONGEST_LOG));
-        let sessions = logs.iter().take(SESSIONS).filter_map(|log| log::read(log).ok());
-        let found = sessions.flat_map(|events| kept(&events, &done, read)).filter(suits).collect();
-        let Kept { request, path, text } = nearest(found, &self.asked)?;
-        let text = prompt::fenced(path.as_str(), path.as_str(), &text);
-        Some(prompt::text(&session.workspace, "earlier", &[("request", &request), ("text", text.trim_end())]))
+        let is_short = |log: &PathBuf| std::fs::metadata(log).is_ok_and(|meta| meta.len() <= LONGEST_LOG);
+        let logs = session.log.others().into_iter().filter(is_short).take(SESSIONS);
+        let mut found: Vec<Kept> =
+            logs.filter_map(|log| log::read(&log).ok()).flat_map(|events| kept(&events, &done)).collect();
+        found.retain(|kept| {
+            is_test(kept.path.as_str()) && prompt::language(kept.path.as_str()) == prompt::language(path.as_str())
+        });
+        nearest_first(&mut found, &self.asked);
+        let room = session.engine.info().context * SHARE / 100;
+        found.iter().filter_map(|kept| self.worded(kept)).find(|example| session.engine.count(example) <= room)
+    }
+
+    /// Whether this session wrote tests already, which are before the model then.
+    fn has_written_tests(&self) -> bool {
+        let mut calls = self.session.transcript.iter().flat_map(|message| &message.calls);
+        calls.any(|call| {
+            call.name == "write" && call.arguments.get("path").and_then(|path| path.as_str()).is_some_and(is_test)
+        })
+    }
+
+    /// An example in words; `None` where the file is gone, or holds no tests.
+    fn worded(&self, kept: &Kept) -> Option<String> {
+        let workspace = &self.session.workspace;
+        let text = workspace.read(&kept.path).ok().filter(|file| assertions(&file.text) > 0)?.text;
+        let text = prompt::fenced(kept.path.as_str(), kept.path.as_str(), &text);
+        let request: String = kept.request.lines().next().unwrap_or_default().chars().take(REQUEST).collect();
+        Some(prompt::text(workspace, "earlier", &[("request", &request), ("text", text.trim_end())]))
     }
 }
 
-/// The one whose request has most words of this one; of several the first.
-fn nearest(found: Vec<Kept>, request: &str) -> Option<Kept> {
+/// Puts those first whose request has most words of this one; equal ones stay in their order.
+fn nearest_first(found: &mut [Kept], request: &str) {
     let words = |text: &str| -> HashSet<String> {
         runs(text).filter(|word| word.len() >= SHORTEST_WORD).map(str::to_lowercase).collect()
     };
     let asked = words(request);
-    found.into_iter().rev().max_by_key(|kept| words(&kept.request).intersection(&asked).count())
+    found.sort_by_cached_key(|kept| Reverse(words(&kept.request).intersection(&asked).count()));
 }
 
-/// The new files of a session's edits that stand, the last first. `done` are the changes that are made at present, `read` gives a
-/// file's text.
-fn kept(events: &[Event], done: &HashSet<CheckpointId>, read: impl Fn(&RelPath) -> Option<String>) -> Vec<Kept> {
+/// The new files of a session's edits that stand, the last first. `done` are the changes that are made at present.
+fn kept(events: &[Event], done: &HashSet<CheckpointId>) -> Vec<Kept> {
     let (mut request, mut files, mut all) = ("", Vec::new(), Vec::new());
     for event in events {
         match event {
@@ -80,8 +96,7 @@ fn kept(events: &[Event], done: &HashSet<CheckpointId>, read: impl Fn(&RelPath) 
                 files.extend(new_files(diff));
             }
             Event::TurnEnded { outcome: Outcome::Done, .. } => {
-                let kept = |path: RelPath| Some(Kept { request: request.to_owned(), text: read(&path)?, path });
-                all.extend(files.drain(..).filter_map(kept));
+                all.extend(files.drain(..).map(|path| Kept { request: request.to_owned(), path }));
             }
             _ => {}
         }
@@ -128,41 +143,34 @@ mod tests {
         [vec![started], edits.iter().map(edited).collect(), vec![ended]].concat()
     }
 
-    /// What is kept of these turns where the first three changes stand, by path and text.
-    fn found(events: &[Event], files: &[(&str, &str)]) -> Vec<(String, String)> {
-        let done = (1..4).map(CheckpointId).collect();
-        let read =
-            |path: &RelPath| files.iter().find(|(name, _)| *name == path.as_str()).map(|(_, text)| (*text).to_owned());
-        kept(events, &done, read).into_iter().map(|kept| (kept.path.to_string(), kept.text)).collect()
+    /// The paths of what is kept of these turns where the first three changes stand.
+    fn found(events: &[Event]) -> Vec<String> {
+        kept(events, &(1..4).map(CheckpointId).collect()).iter().map(|kept| kept.path.to_string()).collect()
     }
 
     #[test]
-    fn new_files_are_kept_as_they_are_now() {
+    fn new_files_whose_changes_stand_are_kept() {
         let (new, changed) =
             (turn("test a", &[(1, NEW)], Outcome::Done), turn("mend b", &[(2, CHANGED)], Outcome::Done));
-        let files = [("test_a.py", "assert 2\n"), ("b.py", "2\n")];
-        let expected = [("test_a.py".to_owned(), "assert 2\n".to_owned())];
-        assert_eq!(found(&[new.clone(), changed].concat(), &files), expected);
-        // Gone, taken back, or not what was asked for.
-        assert_eq!(found(&new, &files[1..]), []);
-        assert_eq!(found(&turn("test a", &[(7, NEW)], Outcome::Done), &files), []);
-        assert_eq!(found(&turn("test a", &[(1, NEW)], Outcome::NotDone), &files), []);
-        assert_eq!(found(&turn("test a", &[(7, NEW), (3, NEW)], Outcome::Done), &files), expected);
+        assert_eq!(found(&[new, changed].concat()), ["test_a.py"]);
+        // Taken back, or not what was asked for.
+        assert_eq!(found(&turn("test a", &[(7, NEW)], Outcome::Done)), [""; 0]);
+        assert_eq!(found(&turn("test a", &[(1, NEW)], Outcome::NotDone)), [""; 0]);
+        assert_eq!(found(&turn("test a", &[(7, NEW), (3, NEW)], Outcome::Done)), ["test_a.py"]);
     }
 
     #[test]
-    fn the_likest_request_is_nearest_and_of_several_the_last() {
-        let kept = |request: &str| Kept {
-            request: request.into(),
-            path: "a.py".to_owned().try_into().unwrap(),
-            text: String::new(),
-        };
-        let nearest = |requests: &[&str], request: &str| {
-            nearest(requests.iter().map(|request| kept(request)).collect(), request).map(|kept| kept.request)
+    fn the_likest_request_comes_first_and_of_several_the_last() {
+        let first = |requests: &[&str], request: &str| {
+            let kept =
+                |request: &&str| Kept { request: (*request).into(), path: "a.py".to_owned().try_into().unwrap() };
+            let mut found: Vec<Kept> = requests.iter().map(kept).collect();
+            nearest_first(&mut found, request);
+            found.first().map(|kept| kept.request.clone())
         };
         let requests = ["add a parser of dates", "add a printer of names", "add a parser of times"];
-        assert_eq!(nearest(&requests, "add a printer of dates and names").as_deref(), Some(requests[1]));
-        assert_eq!(nearest(&requests, "add a parser").as_deref(), Some(requests[0]));
-        assert_eq!(nearest(&[], "add a parser"), None);
+        assert_eq!(first(&requests, "add a printer of dates and names").as_deref(), Some(requests[1]));
+        assert_eq!(first(&requests, "add a parser").as_deref(), Some(requests[0]));
+        assert_eq!(first(&[], "add a parser"), None);
     }
 }

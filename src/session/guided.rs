@@ -7,7 +7,7 @@ use super::narrow;
 use super::preparation::Prepared;
 use super::profile::Form;
 use super::record::Record;
-use super::step::{self, Limits};
+use super::step::Limits;
 use super::turn::{Act, DOUBTS, Turn, TurnError};
 use super::written::{Block, Piece, lost};
 use super::{Change, Event, Outcome, prompt, wording};
@@ -194,10 +194,7 @@ impl Turn<'_> {
         limits.no_lists = self.are_new_tests();
         let mut step = self.step(Constraint::Free, limits).await?;
         self.note_usage(&step.usage);
-        if step.usage.stop == Stop::Loop && self.are_new_tests() {
-            step.text = step::shortened(&step.text) + &block.fence;
-            step.usage.stop = Stop::End;
-        }
+        self.end_tests(&mut step, &block.fence);
         let content = block.content(&step.text);
         if let (None, Piece::Addition(_), Some(prepared)) = (&content, &block.piece, &mut self.prepared) {
             prepared.misfits += 1;
@@ -210,8 +207,10 @@ impl Turn<'_> {
             prepared.written.push(content.clone());
         }
         let leaves_out = content.as_ref().is_some_and(|new| code::elision(path.as_str(), &block.file, new).is_some());
-        let lost = content.as_ref().map(|new| lost(path, &block.file, new)).unwrap_or_default();
-        let is_idle = content.as_ref().is_some_and(|new| self.are_idle_tests(path, new));
+        // Of tests that are mended some may go.
+        let replaced = content.as_ref().filter(|_| !self.are_new_tests());
+        let lost = replaced.map(|new| lost(path, &block.file, new)).unwrap_or_default();
+        let is_idle = content.as_ref().is_some_and(|new| self.are_idle_tests(new));
         let loses = !lost.is_empty() && self.retries < DOUBTS && !wording::may_remove(&self.asked);
         match content {
             Some(content) if step.usage.stop == Stop::End => {
@@ -222,7 +221,9 @@ impl Turn<'_> {
         }
         let act = self.act(step).await?;
         self.flawed |= leaves_out || loses || is_idle;
-        if loses && let Some(prepared) = &mut self.prepared {
+        if (loses || is_idle)
+            && let Some(prepared) = &mut self.prepared
+        {
             // Should it come out again and again, it is meant.
             prepared.written.pop();
         }

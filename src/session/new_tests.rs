@@ -1,36 +1,43 @@
 //! Tests that a request wants written for code that is there: they are run, and what does not hold is mended or drawn anew. What a
 //! small model expects of code is wrong more often than the code.
 
-use super::check::Check;
-use super::part::{is_function, lines, range};
+use std::time::Duration;
+
+use super::check::{Check, Checked};
 use super::preparation::Prepared;
-use super::turn::Turn;
-use super::{Event, project, prompt};
-use crate::code::{definitions, is_test};
+use super::step::{Step, shortened};
+use super::turn::{DOUBTS, Turn};
+use super::{Event, project, prompt, wording};
+use crate::code::is_test;
 use crate::dialect::{Message, Role};
+use crate::engine::Stop;
 use crate::workspace::RelPath;
 
 /// Tries at tests that fail, behind the first: they may be right and the code wrong, which is not for the model to tell.
 const TRIES: u32 = 3;
-
-/// Tokens of tests, beyond as many as what they test has.
-const ROOM: usize = 500;
-/// What a test says something with.
-const ASSERTING: &[&str] = &["assert", "raises", "warns", "fail", "expect"];
+/// Tokens of tests, beyond twice as many as what they test has.
+const ROOM: usize = 600;
+/// What pytest says where nothing was tested.
+const NOT_RUN: &[&str] = &["no tests ran", "No module named pytest"];
 
 impl Turn<'_> {
-    /// Begins with `files` where they are one new file of tests that can be run alone, and what they test is before the model.
+    /// Begins with `files` where they are one new file of tests that can be run alone, and the code that they test is before the model.
     pub(super) fn begin_new_tests(&mut self, files: &[RelPath]) -> bool {
         let [path] = files else { return false };
         let workspace = &self.session.workspace;
-        let has_code = self.record.seen().iter().any(|seen| !is_test(seen.as_str()) && workspace.is_file(seen));
-        if self.check.is_some() || workspace.is_file(path) || !has_code || !self.allows_checks() {
+        let is_code = |seen: &RelPath| {
+            !is_test(seen.as_str())
+                && prompt::language(seen.as_str()) == prompt::language(path.as_str())
+                && workspace.is_file(seen)
+        };
+        let is_settled = self.check.is_some() || workspace.is_file(path) || !self.record.seen().iter().any(is_code);
+        if is_settled || !wording::wants_passing_tests(&self.asked) || !self.allows_checks() {
             return false;
         }
         let Some(command) = project::alone(path) else { return false };
         self.check = Some(Check::from(command));
-        // Nothing is there that could fail.
-        self.checked_before = Some(Default::default());
+        // It took no time, since nothing was there.
+        self.checked_before = Some(Duration::ZERO);
         self.ask_for_new(path);
         self.prepared = Some(Prepared { path: Some(path.clone()), are_new_tests: true, ..Prepared::at(self.mark()) });
         true
@@ -42,16 +49,6 @@ impl Turn<'_> {
         self.say(Message::new(Role::User, self.behind_earlier(path, ask)));
     }
 
-    /// How long new tests may get, in tokens.
-    pub(super) fn longest_tests(&self) -> Option<usize> {
-        self.are_new_tests().then(|| self.open_tokens() + ROOM)
-    }
-
-    /// Whether new tests with this text hold whatever the code does.
-    pub(super) fn are_idle_tests(&self, path: &RelPath, text: &str) -> bool {
-        self.are_new_tests() && are_idle(path, text)
-    }
-
     pub(super) fn are_new_tests(&self) -> bool {
         self.prepared.as_ref().is_some_and(|prepared| prepared.are_new_tests)
     }
@@ -60,6 +57,35 @@ impl Turn<'_> {
     pub(super) fn most_tries(&self) -> u32 {
         let most = self.session.settings.check_attempts;
         if self.are_new_tests() { most.min(TRIES) } else { most }
+    }
+
+    /// How long new tests may get, in tokens.
+    pub(super) fn longest_tests(&self) -> Option<usize> {
+        self.are_new_tests().then(|| self.open_tokens() * 2 + ROOM)
+    }
+
+    /// Ends new tests that know no end behind what is enough of them.
+    pub(super) fn end_tests(&self, step: &mut Step, fence: &str) {
+        let ended = match step.usage.stop {
+            Stop::Loop if step.is_list => shortened(&step.text),
+            Stop::Length => without_last(&step.text),
+            _ => return,
+        };
+        if self.are_new_tests() && !ended.trim().is_empty() {
+            step.text = ended + fence;
+            step.usage.stop = Stop::End;
+        }
+    }
+
+    /// Whether new tests with this text say too little: nothing, or less than half of those that are mended.
+    pub(super) fn are_idle_tests(&self, text: &str) -> bool {
+        let Some(prepared) = self.prepared.as_ref().filter(|prepared| prepared.are_new_tests) else { return false };
+        let count = assertions(text);
+        match prepared.tries.best().filter(|_| prepared.tries.is_mending()) {
+            Some(tried) => count * 2 < assertions(&tried.content),
+            // They may leave it to what they call.
+            None => count == 0 && self.retries < DOUBTS,
+        }
     }
 
     /// Says of tests that passed at try number `attempt` what the user should know.
@@ -76,14 +102,32 @@ impl Turn<'_> {
     }
 }
 
-/// Whether one of the tests of a file asserts nothing.
-fn are_idle(path: &RelPath, text: &str) -> bool {
-    let known = definitions(path.as_str(), text);
-    let mut tests = known.iter().filter(|known| is_function(known) && known.name.starts_with("test"));
-    tests.any(|test| {
-        let own = lines(text, &range(text, test));
-        !ASSERTING.iter().any(|word| own.contains(word))
-    })
+/// Whether tests were run: what was written may hold none after all.
+pub(super) fn ran(checked: &Checked) -> bool {
+    !NOT_RUN.iter().any(|said| checked.output.contains(said))
+}
+
+/// How many lines of a text assert something.
+pub(super) fn assertions(text: &str) -> usize {
+    let asserts = |line: &&str| {
+        line.starts_with("assert")
+            || [".assert", "raises(", "warns(", ".fail(", "expect("].iter().any(|word| line.contains(word))
+    };
+    text.lines().map(str::trim).filter(|line| !line.starts_with("def ")).filter(asserts).count()
+}
+
+/// A Python text without its last function, or what there is of it.
+fn without_last(text: &str) -> String {
+    let begins =
+        |line: &str| ["def ", "async def ", "class ", "@"].iter().any(|word| line.trim_start().starts_with(word));
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut end = lines.iter().rposition(|line| begins(line)).unwrap_or(0);
+    // Its decorators go with it.
+    while end > 0 && lines[end - 1].trim_start().starts_with('@') {
+        end -= 1;
+    }
+    let kept = &lines[..end];
+    if kept.iter().any(|line| line.trim_start().starts_with("def test")) { kept.concat() } else { String::new() }
 }
 
 #[cfg(test)]
@@ -91,12 +135,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_that_asserts_nothing_is_idle() {
-        let idle = |text: &str| are_idle(&"test_a.py".to_owned().try_into().unwrap(), text);
-        assert!(!idle("def test_a():\n    assert f(1) == 2\n\ndef helper():\n    return 1\n"));
-        assert!(!idle("class T(TestCase):\n    def test_a(self):\n        self.assertEqual(f(1), 2)\n"));
-        assert!(!idle("def test_a():\n    with pytest.raises(ValueError):\n        f(1)\n"));
-        assert!(idle("def test_a():\n    assert f(1) == 2\n\ndef test_b():\n    return f(2)\n"));
-        assert!(idle("class T(TestCase):\n    def test_a(self):\n        print(f(1))\n"));
+    fn lines_that_assert_are_counted() {
+        let check = |text: &str, count| assert_eq!(assertions(text), count, "{text}");
+        check("def test_a():\n    assert f(1) == 2\n    assert f(2) == 3\n", 2);
+        check("class T(TestCase):\n    def test_a(self):\n        self.assertEqual(f(1), 2)\n", 1);
+        check("def test_a():\n    with pytest.raises(ValueError):\n        f(1)\n", 1);
+        check("def test_raises():\n    \"\"\"It is expected to be 4.\"\"\"\n    return f(2)\n", 0);
+        check("test('a', () => {\n  expect(f(1)).toBe(2);\n});\n", 1);
+    }
+
+    #[test]
+    fn what_was_cut_loses_its_last_function() {
+        let check = |text: &str, left: &str| assert_eq!(without_last(text), left);
+        let whole = "import a\n\n\ndef test_a():\n    assert 1\n\n\n";
+        check(&format!("{whole}def test_b():\n    assert 2\n    asse"), whole);
+        check(&format!("{whole}@pytest.mark.slow\ndef test_b():\n    asse"), whole);
+        check("import a\n\ndef test_a():\n    assert 1\n    asse", "");
+        check("", "");
     }
 }

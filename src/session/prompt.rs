@@ -52,11 +52,28 @@ prompts![
 /// A prompt by name, with `{placeholders}` filled in.
 pub fn text(workspace: &Workspace, name: &str, fill: &[(&str, &str)]) -> String {
     let own = workspace.root().join(".moru/prompts").join(format!("{name}.md"));
-    let mut text = std::fs::read_to_string(own).unwrap_or_else(|_| embedded(name).to_owned());
-    for (key, value) in fill {
-        text = text.replace(&format!("{{{key}}}"), value);
+    let text = std::fs::read_to_string(own).unwrap_or_else(|_| embedded(name).to_owned());
+    filled(&text, fill).trim_end().to_owned()
+}
+
+/// A text with its placeholders filled in; those in what fills them are none.
+fn filled(text: &str, fill: &[(&str, &str)]) -> String {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once('{') {
+        filled.push_str(before);
+        let value = fill.iter().find_map(|&(key, value)| Some((behind.strip_prefix(key)?.strip_prefix('}')?, value)));
+        rest = match value {
+            Some((after, value)) => {
+                filled.push_str(value);
+                after
+            }
+            None => {
+                filled.push('{');
+                behind
+            }
+        };
     }
-    text.trim_end().to_owned()
+    filled + rest
 }
 
 /// The system prompt: ours, then the workspace's `AGENTS.md`. It holds nothing that changes, so that it stays a prefix which
@@ -224,6 +241,12 @@ fn clip<'t>(engine: &dyn Engine, text: &'t str, tokens: usize) -> &'t str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fills_a_placeholder_holds_none() {
+        let fill = [("a", "{b} {"), ("b", "two")];
+        assert_eq!(filled("{a}, {b}, {c}, {", &fill), "{b} {, two, {c}, {");
+    }
 
     #[test]
     fn every_prompt_is_there() {

@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub written: Option<String>,
     /// What was to be a call and is none: its text, and a sentence for the model.
     pub malformed: Option<(String, String)>,
+    /// It was ended since it went on with lines of one shape.
+    pub is_list: bool,
     pub usage: Usage,
 }
 
@@ -104,8 +106,8 @@ pub(super) async fn generate(
         }
     }
     step.usage = last.ok_or_else(|| EngineError::Decode("its thread has ended".into()))?;
-    if step.usage.stop == Stop::Cancelled && !cancel.is_cancelled() {
-        step.usage.stop = Stop::Loop;
+    if step.usage.stop == Stop::Cancelled && enough.is_cancelled() && !cancel.is_cancelled() {
+        (step.usage.stop, step.is_list) = (Stop::Loop, true);
     }
     if step.usage.stop == Stop::Cancelled {
         // It will not be made, so it must not stand in the transcript without an answer.
@@ -130,7 +132,7 @@ fn list(text: &str) -> usize {
 
 /// A text that ended in a list, with as much of it as is enough.
 pub(super) fn shortened(text: &str) -> String {
-    let whole = text.lines().count() - usize::from(!text.ends_with('\n'));
+    let whole = text.matches('\n').count();
     let kept = (whole + ENOUGH).saturating_sub(list(text).max(ENOUGH));
     text.split_inclusive('\n').take(kept).collect()
 }

@@ -9,13 +9,14 @@ use super::candidates::Search;
 use super::check::{Check, Checked};
 use super::context::Compacted;
 use super::driver::Door;
+use super::guided::Mark;
 use super::mend::Count;
 use super::preparation::Prepared;
 use super::profile::Workflow;
 use super::record::{Record, Repeat};
 use super::spectrum::Spectrum;
 use super::step::{self, Limits, Step};
-use super::{Event, Outcome, Session, call, check, context, event, failure, narrow, prompt};
+use super::{Event, Outcome, Session, call, check, context, event, failure, narrow, new_tests, prompt};
 use crate::dialect::{Call, Message, Role, ToolSpec};
 use crate::engine::{Constraint, EngineError, Stop};
 use crate::permission::Mode;
@@ -156,36 +157,46 @@ impl Turn<'_> {
                 return Ok(if still_fails { Outcome::NotDone } else { outcome });
             }
             attempt += 1;
-            let Some(checked) = self.run_check(attempt).await? else { return Ok(Outcome::Interrupted) };
-            self.record.checked = Some(checked.passed);
-            if checked.passed {
-                self.tell_of_new_tests(attempt);
-                return Ok(Outcome::Done);
+            if let Some(outcome) = self.judge(attempt, before).await? {
+                return Ok(outcome);
             }
-            self.note_failed(&checked.output);
-            if attempt > self.most_tries() || self.is_over_budget() {
+        }
+    }
+
+    /// Has the check judge try number `attempt`, which began at `before`. `None`: another one is to follow.
+    async fn judge(&mut self, attempt: u32, before: Mark) -> Result<Option<Outcome>, TurnError> {
+        let Some(checked) = self.run_check(attempt).await? else { return Ok(Some(Outcome::Interrupted)) };
+        if self.are_new_tests() && !new_tests::ran(&checked) {
+            return Ok(Some(Outcome::Done));
+        }
+        self.record.checked = Some(checked.passed);
+        if checked.passed {
+            self.tell_of_new_tests(attempt);
+            return Ok(Some(Outcome::Done));
+        }
+        self.note_failed(&checked.output);
+        if attempt > self.most_tries() || self.is_over_budget() {
+            self.give_up().await?;
+            return Ok(Some(Outcome::NotDone));
+        }
+        match self.search(attempt).await? {
+            Some(Search::Found) => {
+                let Some(checked) = self.run_check(attempt + 1).await? else { return Ok(Some(Outcome::Interrupted)) };
+                self.record.checked = Some(checked.passed);
+                return Ok(Some(if checked.passed { Outcome::Done } else { Outcome::NotDone }));
+            }
+            Some(Search::Nothing) => return Ok(None),
+            Some(Search::Over) => {
                 self.give_up().await?;
-                return Ok(Outcome::NotDone);
+                return Ok(Some(Outcome::NotDone));
             }
-            match self.search(attempt).await? {
-                Some(Search::Found) => {
-                    let Some(checked) = self.run_check(attempt + 1).await? else { return Ok(Outcome::Interrupted) };
-                    self.record.checked = Some(checked.passed);
-                    return Ok(if checked.passed { Outcome::Done } else { Outcome::NotDone });
-                }
-                Some(Search::Nothing) => continue,
-                Some(Search::Over) => {
-                    self.give_up().await?;
-                    return Ok(Outcome::NotDone);
-                }
-                Some(Search::Interrupted) => return Ok(Outcome::Interrupted),
-                None => {}
-            }
-            if self.session.profile.workflow == Workflow::Guided && self.take_back(self.first_try(before)) {
-                continue;
-            }
+            Some(Search::Interrupted) => return Ok(Some(Outcome::Interrupted)),
+            None => {}
+        }
+        if self.session.profile.workflow != Workflow::Guided || !self.take_back(self.first_try(before)) {
             self.say_check("check-failed", &checked.output);
         }
+        Ok(None)
     }
 
     /// Tries many changes at once behind failed try number `attempt`, where it is time for that.
@@ -203,7 +214,8 @@ impl Turn<'_> {
 
     /// Runs the check. `None`: interrupted.
     pub(super) async fn run_check(&mut self, attempt: u32) -> Result<Option<Checked>, TurnError> {
-        self.run_check_where(attempt, |_| true).await
+        let are_new_tests = self.are_new_tests();
+        self.run_check_where(attempt, |checked| !are_new_tests || new_tests::ran(checked)).await
     }
 
     /// The same for what may turn out to be no check: nobody is told of it unless it `counts`.

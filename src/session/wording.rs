@@ -64,6 +64,10 @@ pub(super) const ARTICLES: &[&str] = &["a", "an", "the", "new"];
 static KINDS: LazyLock<Types> =
     LazyLock::new(|| TypesBuilder::new().add_defaults().select("all").build().unwrap_or_else(|_| Types::empty()));
 
+/// Words for tests.
+const TESTS: &[&str] = &["test", "tests", "testing", "unittest", "unittests", "testcase", "testcases", "pytest"];
+/// Words of requests for tests that fail as the code stands.
+const NOT_YET: &[&str] = &["reproduce", "reproduces", "reproducing", "regression", "regressions", "yet", "tdd"];
 /// Words that speak of a mistake.
 #[rustfmt::skip]
 const FAULTS: &[&str] = &[
@@ -91,6 +95,11 @@ pub(super) fn may_remove(request: &str) -> bool {
 /// Whether one of these words stands in a request.
 fn has(request: &str, words: &[&str]) -> bool {
     request.split_whitespace().any(|word| words.contains(&bare(word).to_lowercase().as_str()))
+}
+
+/// Whether a request wants tests that should pass: of a mistake, or of what is yet to be written, the right ones fail.
+pub(super) fn wants_passing_tests(request: &str) -> bool {
+    has(request, TESTS) && !has(request, FAULTS) && !has(request, NOT_YET)
 }
 
 /// Whether a request is about something that does not work as it should, and about nothing else.

@@ -108,7 +108,6 @@ async fn compare(walked: &LocalEngine, fresh: &LocalEngine, messages: &[Message]
         let (walked, built) = (next(walked, messages, slot).await, next(fresh, messages, slot).await);
         // A slot that is not as it was noted is given up, and read anew.
         assert!(walked.0 >= built.0, "slot {slot}: {walked:?} against {built:?}");
-        eprintln!("slot {slot}: {walked:?}, afresh {built:?}");
         assert!((walked.1 - built.1).abs() < tolerance, "slot {slot}: {walked:?} against {built:?}");
     }
 }

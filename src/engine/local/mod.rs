@@ -419,7 +419,7 @@ fn make_worker<'m>(
 /// Where this model's KV caches are kept; `None` where nothing is, or nothing can be.
 fn snapshots(options: &Options) -> Option<Snapshots> {
     let place = options.snapshots.clone()?;
-    // The state's layout goes by the type of the KV cache and by flash attention, which is always the same here.
+    // The state's layout goes by the type of the KV cache, and by flash attention, which goes by that type here.
     let kind = match options.kv_type {
         KvType::F32 => "f32",
         KvType::F16 => "f16",

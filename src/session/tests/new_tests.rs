@@ -8,6 +8,15 @@ const RIGHT: &str = "from calc import double\n\n\ndef test_double():\n    assert
 const IDLE: &str = "from calc import double\n\n\ndef test_double():\n    return double(2)\n";
 const REQUEST: &str = "Write tests for double in calc.py into test_double.py";
 
+/// Whether tests can be run here; says so where not.
+fn can_run() -> bool {
+    let can = which::which("pytest").is_ok();
+    if !can {
+        eprintln!("skipped: there is no pytest");
+    }
+    can
+}
+
 /// A session in which the model writes these texts, in a folder with a function to test.
 fn writing(texts: &[&str]) -> Stage {
     let script = texts.iter().map(|body| text(&format!("{body}```"))).collect();
@@ -29,6 +38,9 @@ fn notices(events: &[Event]) -> usize {
 
 #[tokio::test]
 async fn new_tests_are_run_and_mended_by_what_they_gave() {
+    if !can_run() {
+        return;
+    }
     let mut stage = writing(&[WRONG, IDLE, RIGHT]);
     let events = stage.ask(REQUEST, Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: test_double.py; the check passes".into()));
@@ -39,6 +51,9 @@ async fn new_tests_are_run_and_mended_by_what_they_gave() {
 
 #[tokio::test]
 async fn new_tests_that_pass_are_left_as_they_are() {
+    if !can_run() {
+        return;
+    }
     let mut stage = writing(&[RIGHT]);
     let events = stage.ask(REQUEST, Decision::Once).await;
     assert_eq!(end(&events), (Outcome::Done, "1 file was changed: test_double.py; the check passes".into()));
@@ -47,12 +62,33 @@ async fn new_tests_that_pass_are_left_as_they_are() {
 
 #[tokio::test]
 async fn new_tests_that_go_on_failing_stay_and_are_said_to() {
+    if !can_run() {
+        return;
+    }
     let others: Vec<String> = (6..20).map(|n| WRONG.replace("5", &n.to_string())).collect();
     let texts: Vec<&str> = [WRONG].into_iter().chain(others.iter().map(String::as_str)).collect();
     let mut stage = writing(&texts);
     let events = stage.ask(REQUEST, Decision::Once).await;
     assert_eq!(end(&events), (Outcome::NotDone, "1 file was changed: test_double.py; the check still fails".into()));
     assert_eq!(written(&stage), WRONG);
+}
+
+#[tokio::test]
+async fn what_is_to_fail_or_holds_no_tests_is_not_judged() {
+    if !can_run() {
+        return;
+    }
+    let helper = "def numbers():\n    return [1, 2]\n";
+    for (request, wrote) in [
+        ("Write a test that reproduces the wrong result of double in calc.py into test_double.py", WRONG),
+        ("Write numbers for tests of double in calc.py into test_double.py", helper),
+    ] {
+        let mut stage = writing(&[wrote, wrote, wrote, wrote]);
+        let events = stage.ask(request, Decision::Once).await;
+        let end = end(&events);
+        assert_eq!(end, (Outcome::Done, "1 file was changed: test_double.py".into()), "{request}");
+        assert_eq!((written(&stage).as_str(), notices(&events)), (wrote, 0));
+    }
 }
 
 #[tokio::test]
