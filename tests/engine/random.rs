@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use moru::engine::local::{LocalEngine, Options};
-use moru::model::fit::KvType;
 
 use crate::gguf::File;
+use crate::stage::options_of;
 
 const CONTEXT: usize = 4096;
 const WIDTH: u64 = 64;
@@ -110,21 +110,7 @@ pub fn mamba(path: &Path) {
 
 /// How such a model is loaded.
 pub fn options(path: &Path) -> Options {
-    Options {
-        path: path.to_owned(),
-        name: "random".into(),
-        context: CONTEXT,
-        threads: 1,
-        kv_type: KvType::F16,
-        gpu_layers: 0,
-        cpu_experts: Vec::new(),
-        adapter: None,
-        draft: None,
-        dialect: None,
-        thinking: None,
-        sampling: None,
-        snapshots: None,
-    }
+    Options { context: CONTEXT, threads: 1, ..options_of(path.to_owned()) }
 }
 
 pub fn load(path: &Path) -> LocalEngine {

@@ -46,8 +46,14 @@ pub fn engine(folder: Option<&std::path::Path>) -> LocalEngine {
 }
 
 pub fn options(folder: Option<&std::path::Path>) -> Options {
+    let snapshots = folder.map(|folder| SnapshotPlace { folder: folder.to_owned(), limit: 1 << 30 });
+    Options { snapshots, ..options_of(path().unwrap()) }
+}
+
+/// How the model in this file is loaded.
+pub fn options_of(path: PathBuf) -> Options {
     Options {
-        path: path().unwrap(),
+        path,
         name: "test".into(),
         context: 4096,
         threads: 2,
@@ -59,7 +65,7 @@ pub fn options(folder: Option<&std::path::Path>) -> Options {
         dialect: None,
         thinking: None,
         sampling: None,
-        snapshots: folder.map(|folder| SnapshotPlace { folder: folder.to_owned(), limit: 1 << 30 }),
+        snapshots: None,
     }
 }
 
