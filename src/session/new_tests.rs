@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::check::{Check, Checked};
+use super::list::shortened;
 use super::preparation::Prepared;
-use super::step::{Step, shortened};
+use super::step::Step;
 use super::turn::{DOUBTS, Turn};
 use super::{Event, project, prompt, wording};
 use crate::code::is_test;

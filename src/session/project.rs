@@ -14,8 +14,13 @@ pub(super) fn command(workspace: &Workspace, path: &RelPath) -> Option<String> {
 pub(super) fn alone(path: &RelPath) -> Option<String> {
     let stem = path.file_name().strip_suffix(".py")?;
     let is_tests = stem.starts_with("test_") || stem.ends_with("_test") || stem.ends_with("_tests");
-    let command = format!("python3 -m pytest -q {path}");
+    let command = pytest(path);
     (is_tests && which::which("pytest").is_ok() && is_plain(&command)).then_some(command)
+}
+
+/// The command that runs a file of tests with pytest.
+fn pytest(file: &RelPath) -> String {
+    format!("python3 -m pytest -q {file}")
 }
 
 /// Whether a command holds nothing that a shell would take for more than words: file names may.
@@ -52,7 +57,7 @@ impl Place<'_> {
         let test = tests.max_by_key(|file| common_folders(file, self.path))?;
         let text = self.workspace.read(test).ok()?.text;
         if (self.installed)("pytest") {
-            Some(format!("python3 -m pytest -q {test}"))
+            Some(pytest(test))
         } else if text.contains("unittest") {
             Some(format!("python3 -m unittest {test}"))
         } else {
