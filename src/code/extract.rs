@@ -1,15 +1,19 @@
 //! What a file defines, names, imports and says.
 
+mod leaves;
+
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashSet};
 use std::ops;
 use std::path::Path;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tree_sitter::{Node, Query, QueryCursor, QueryMatch, Range, StreamingIterator, Tree};
 
+use self::leaves::Leaves;
 use super::definition::{Definition, Kind};
-use super::language::{Form, Leaf};
+use super::language::Form;
+use super::skim::{self, Skimmed, skim};
 use super::words::{Term, Words, name_term};
 use super::{Language, macros, syntax};
 
@@ -36,7 +40,7 @@ pub(super) enum Field {
 pub(super) const FIELDS: usize = 5;
 
 /// Everything that the index keeps of a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// In the order of the text.
     pub definitions: Vec<Definition>,
@@ -84,14 +88,23 @@ impl Facts {
 
 /// Reads a file's text. What is no program, or takes too long to parse, is prose.
 pub(super) fn extract(path: &str, text: &str, words: &mut Words) -> Facts {
+    extract_by(skim, path, text, words)
+}
+
+/// The same, where only what `skim` leaves is parsed.
+fn extract_by(skim: impl Fn(&Language, &str) -> Skimmed, path: &str, text: &str, words: &mut Words) -> Facts {
     let mut facts = Facts { lines: u32::try_from(text.lines().count()).unwrap_or(u32::MAX), ..Facts::default() };
     facts.count(words, Field::Path, path);
     let language = Language::of_text(Path::new(path), text);
     let macros = language.map(|language| language.macros(text)).unwrap_or_default();
-    let tree = language.and_then(|language| Some((language, syntax::parse_without(language, text, &macros)?)));
-    match tree {
-        Some((language, tree)) => {
-            read_tree(language, &tree, text, words, &mut facts);
+    let parse = |language| {
+        let text = macros::without(text, &macros);
+        let skimmed = skim(language, &text);
+        Some((language, syntax::parse_parts(language, &text, &skimmed.rest)?, skimmed.leaves))
+    };
+    match language.and_then(parse) {
+        Some((language, tree, skimmed)) => {
+            read_tree(language, &tree, text, &skimmed, words, &mut facts);
             read_macros(text, &macros, words, &mut facts);
         }
         None => facts.count(words, Field::Prose, text),
@@ -109,7 +122,15 @@ fn read_macros(text: &str, places: &[ops::Range<usize>], words: &mut Words, fact
     }
 }
 
-fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, facts: &mut Facts) {
+/// Takes in a tree, and what was `skimmed` of the text because the tree does not have it.
+fn read_tree(
+    language: &Language,
+    tree: &Tree,
+    text: &str,
+    skimmed: &[skim::Leaf],
+    words: &mut Words,
+    facts: &mut Facts,
+) {
     let mut finder = Finder::new(language.query(), text);
     let leaves = match language.form {
         // Sentences more than anything else, and their leaves are not words.
@@ -118,19 +139,26 @@ fn read_tree(language: &Language, tree: &Tree, text: &str, words: &mut Words, fa
             facts.count(words, Field::Prose, text);
             Leaves::default()
         }
-        Form::Program | Form::Data => Leaves::of(language, tree, text, &mut finder, words, facts),
+        Form::Program | Form::Data => {
+            let mut leaves = Leaves::default();
+            for skim::Leaf { kind, range, row } in skimmed {
+                leaves.take(*kind, &text[range.clone()], *row, words, facts);
+            }
+            leaves.walk(language, tree, text, &mut finder, words, facts);
+            leaves
+        }
     };
     let mut found = finder.found;
-    facts.add_references(leaves.references);
     facts.imports.append(&mut found.imports);
     let items = found.items();
     for item in &items {
         facts.count(words, Field::Defined, item.name);
     }
     facts.add_definitions(found.definitions(&items, text, &leaves.comment_rows));
+    facts.add_references(leaves.references());
     for (language, part) in found.embedded.into_values().take(EMBEDDED) {
-        if let Some(tree) = syntax::parse_part(language, text, Some(part)) {
-            read_tree(language, &tree, text, words, facts);
+        if let Some(tree) = syntax::parse_parts(language, text, &[part]) {
+            read_tree(language, &tree, text, &[], words, facts);
         }
     }
 }
@@ -208,7 +236,7 @@ impl<'t> Captured<'t> {
     }
 
     /// The items as definitions, each with what it stands in.
-    fn definitions(&self, items: &[Item<'_>], text: &str, comment_rows: &HashSet<usize>) -> Vec<Definition> {
+    fn definitions(&self, items: &[Item<'_>], text: &str, comment_rows: &FxHashSet<usize>) -> Vec<Definition> {
         if items.is_empty() {
             return Vec::new();
         }
@@ -330,64 +358,6 @@ impl<'q, 't> Finder<'q, 't> {
     }
 }
 
-/// What the leaves of a tree say.
-#[derive(Default)]
-struct Leaves {
-    references: Vec<(Term, Vec<u32>)>,
-    comment_rows: HashSet<usize>,
-}
-
-impl Leaves {
-    /// Walks over a tree. `finder` looks at nodes on the way: what a name or a text belongs to comes before it.
-    fn of<'t>(
-        language: &Language,
-        tree: &'t Tree,
-        text: &'t str,
-        finder: &mut Finder<'_, 't>,
-        words: &mut Words,
-        facts: &mut Facts,
-    ) -> Self {
-        let mut uses: FxHashMap<Term, Vec<u32>> = FxHashMap::default();
-        let mut comment_rows = HashSet::new();
-        let mut cursor = tree.walk();
-        loop {
-            let node = cursor.node();
-            if language.begins(node) {
-                finder.look_at(node);
-            }
-            let leaf = language.leaf(node);
-            if leaf != Leaf::Inner
-                && let Some(part) = text.get(node.byte_range())
-            {
-                match leaf {
-                    Leaf::Comment => {
-                        comment_rows.extend(node.start_position().row..=last_row(node));
-                        facts.count(words, Field::Prose, part);
-                    }
-                    Leaf::Literal | Leaf::Text if finder.found.is_doc(node) => facts.count(words, Field::Prose, part),
-                    Leaf::Literal | Leaf::Text => facts.count(words, Field::Literal, part),
-                    Leaf::Name if !finder.found.is_definition(node) => {
-                        facts.count(words, Field::Used, part);
-                        let lines = uses.entry(name_term(part)).or_default();
-                        let line = number(node.start_position().row);
-                        if lines.last() != Some(&line) {
-                            lines.push(line);
-                        }
-                    }
-                    Leaf::Name | Leaf::Inner | Leaf::Other => {}
-                }
-            }
-            let descend = leaf == Leaf::Inner && cursor.goto_first_child();
-            if !descend && !syntax::next(&mut cursor) {
-                break;
-            }
-        }
-        let mut references: Vec<(Term, Vec<u32>)> = uses.into_iter().collect();
-        references.sort_unstable();
-        Self { references, comment_rows }
-    }
-}
-
 /// A head without what opens its body.
 fn without_opening(line: &str) -> &str {
     let cut =
@@ -418,7 +388,7 @@ fn without_arguments(name: &str) -> String {
 }
 
 /// The row where a definition's comment and decorators begin.
-fn first_row(lines: &[&str], comment_rows: &HashSet<usize>, row: usize) -> usize {
+fn first_row(lines: &[&str], comment_rows: &FxHashSet<usize>, row: usize) -> usize {
     let mut first = row;
     while let Some(above) = first.checked_sub(1) {
         let line = lines.get(above).map_or("", |line| line.trim_start());
@@ -432,7 +402,7 @@ fn first_row(lines: &[&str], comment_rows: &HashSet<usize>, row: usize) -> usize
 }
 
 /// The first line of the comment in rows `from` to `to` that says something.
-fn comment_line(lines: &[&str], comment_rows: &HashSet<usize>, from: usize, to: usize) -> String {
+fn comment_line(lines: &[&str], comment_rows: &FxHashSet<usize>, from: usize, to: usize) -> String {
     let rows = (from..to).filter(|row| comment_rows.contains(row));
     let texts = rows.filter_map(|row| lines.get(row)).map(|line| first_line(line));
     texts.into_iter().find(|text| !text.is_empty()).map(shorten).unwrap_or_default()

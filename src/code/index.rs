@@ -1,6 +1,7 @@
 //! The index of a folder: what each file defines, names and says, kept up to date while files change.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
@@ -25,6 +26,9 @@ pub struct Index {
     pub(super) files: Files,
     history: History,
 }
+
+/// A file and its entry; `None` for one that is gone, or was not known.
+type Change = (String, Option<Entry>);
 
 /// What a refresh found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,23 +98,44 @@ impl Index {
             self.history = History::read(&self.root);
             self.store(&[], true);
         }
+        let stale: Vec<Change> = paths.par_iter().filter_map(|path| self.stale(path.as_ref())).collect();
+        let root = self.root.clone();
         let mut refreshed = Refreshed::default();
-        for paths in paths.chunks(BATCH) {
-            let look = |words: &mut Words, path: &_| {
-                let path = AsRef::<str>::as_ref(path);
-                look(&self.root.join(path), path, self.files.get(path), words).map(|entry| (path.to_owned(), entry))
-            };
-            // In runs, since what a thread learns of words is forgotten between them.
-            let changes = paths.par_iter().with_min_len(RUN).map_init(Words::default, look).flatten().collect();
-            let Refreshed { read, removed } = self.take(changes);
-            refreshed.read += read;
-            refreshed.removed += removed;
-        }
+        // What was read is stored while more is read.
+        let (sender, found) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let look = |words: &mut Words, (path, known): Change| {
+                    look(&root.join(&path), &path, known.as_ref(), words).map(|entry| (path, entry))
+                };
+                // In runs, since what a thread learns of words is forgotten between them.
+                let changes = stale.into_par_iter().with_min_len(RUN).map_init(Words::default, look).flatten_iter();
+                // Somebody listens to the end.
+                changes.for_each(|change| drop(sender.send(change)));
+            });
+            loop {
+                let changes: Vec<Change> = found.iter().take(BATCH).collect();
+                if changes.is_empty() {
+                    break;
+                }
+                let Refreshed { read, removed } = self.take(changes);
+                refreshed.read += read;
+                refreshed.removed += removed;
+            }
+        });
         refreshed
     }
 
-    /// Takes in and stores what has changed: the entry of a file, or `None` for one that is gone.
-    fn take(&mut self, changes: Vec<(String, Option<Entry>)>) -> Refreshed {
+    /// A file that may have changed, with what is known of it.
+    fn stale(&self, path: &str) -> Option<Change> {
+        let known = self.files.get(path);
+        let is_same =
+            |entry: &Entry| entry.stamp.modified != 0 && Stamp::at(&self.root.join(path)) == Some(entry.stamp);
+        (!known.is_some_and(is_same)).then(|| (path.to_owned(), known.cloned()))
+    }
+
+    /// Takes in and stores what has changed.
+    fn take(&mut self, changes: Vec<Change>) -> Refreshed {
         let mut refreshed = Refreshed::default();
         let mut changed = Vec::new();
         for (path, entry) in changes {
@@ -273,12 +298,8 @@ pub(super) fn stem(path: &str) -> &str {
     std::iter::once(stem).chain(parts).find(|part| !for_folder(part)).unwrap_or(stem)
 }
 
-/// What is new about a file: nothing (`None`), its entry, or that it is gone (`Some(None)`).
+/// What is new about a file that may have changed: nothing (`None`), its entry, or that it is gone (`Some(None)`).
 fn look(absolute: &Path, path: &str, known: Option<&Entry>, words: &mut Words) -> Option<Option<Entry>> {
-    let Some(stamp) = Stamp::at(absolute) else { return Some(None) };
-    if known.is_some_and(|entry| entry.stamp == stamp && stamp.modified != 0) {
-        return None;
-    }
     let Some(source) = source::read(absolute) else { return Some(None) };
     let hash = hash(&source.text);
     match known {

@@ -1,8 +1,8 @@
 //! What the code says: trees of every language, an index of definitions, uses and words, and what of it a request needs.
 //!
-//! `language` has the rows, `extract` reads a file, `entry` is what is kept of it, `index` and `store` keep it up to date;
-//! `request`, `rank`, `graph` and `history` find what a request needs, `chunk` and `pack` what of that fits into a budget, and
-//! `map` shows signatures. Nothing here knows the workspace: files are paths below a root.
+//! `language` has the rows, `extract` reads a file, `skim` what of it needs no tree; `entry` is what is kept of it, and `index`
+//! and `store` keep it up to date; `request`, `rank`, `graph` and `history` find what a request needs, `chunk` and `pack` what of
+//! that fits into a budget, and `map` shows signatures. Nothing here knows the workspace: files are paths below a root.
 
 mod chunk;
 mod definition;
@@ -21,6 +21,7 @@ mod pack;
 mod rank;
 mod request;
 mod resolve;
+mod skim;
 mod source;
 mod store;
 pub mod syntax;

@@ -25,7 +25,7 @@ use super::history::History;
 use crate::filesystem::is_local;
 
 /// The last byte counts up with every change to what is stored or how it is extracted.
-const MAGIC: &[u8; 8] = b"moruidx\x03";
+const MAGIC: &[u8; 8] = b"moruidx\x04";
 /// Checksum, length of the path, length of the rest.
 const HEAD: usize = 8 + 4 + 4;
 /// Replaced records of so many bytes are not worth writing the others anew.
@@ -188,8 +188,13 @@ fn read_records(bytes: &Bytes, begin: usize) -> Content {
     while let Some(end) = ends.last().and_then(|begin| record_end(bytes, *begin)) {
         ends.push(end);
     }
-    let records: Vec<Option<Record>> =
-        ends.par_windows(2).map(|ends| Record::read(&bytes.slice(ends[0]..ends[1]))).collect();
+    let read = |ends: &[usize]| Record::read(&bytes.slice(ends[0]..ends[1]));
+    // What was just written is not worth waiting for threads that are busy with other files.
+    let records: Vec<Option<Record>> = if ends.len() > 2 * BATCH {
+        ends.par_windows(2).map(read).collect()
+    } else {
+        ends.windows(2).map(read).collect()
+    };
     let mut content = Content { end: begin, ..Content::default() };
     for (record, end) in records.into_iter().zip(&ends[1..]) {
         match record {

@@ -1,7 +1,8 @@
 //! Syntax errors that an edit brings into a file.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -68,12 +69,12 @@ pub fn brought_in<K, F>(found: Vec<F>, mut known: Vec<K>, same: impl Fn(&K, &F) 
 fn errors(language: &Language, text: &str) -> Vec<SyntaxError> {
     let of = |tree: Option<Tree>| tree.map(|tree| errors_of(&tree, text)).unwrap_or_default();
     let macros = language.macros(text);
-    let found = of(parse_without(language, text, &macros));
+    let found = of(parse_parts(language, &macros::without(text, &macros), &[]));
     if found.is_empty() || macros.is_empty() {
         return found;
     }
     // What looked like a macro may have been none.
-    let plain = of(parse_part(language, text, None));
+    let plain = of(parse_parts(language, text, &[]));
     if plain.len() < found.len() { plain } else { found }
 }
 
@@ -115,27 +116,32 @@ fn has_inner_error(node: Node<'_>) -> bool {
 
 /// The tree of a text, as if macros that have no place in it were not there; `None` where parsing it takes too long.
 pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
-    parse_without(language, text, &language.macros(text))
+    parse_parts(language, &macros::without(text, &language.macros(text)), &[])
 }
 
-/// The same, where it is known where these macros stand.
-pub(super) fn parse_without(language: &Language, text: &str, macros: &[Range<usize>]) -> Option<Tree> {
-    parse_part(language, &macros::without(text, macros), None)
+thread_local! {
+    static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
-/// The tree of a part of a text, at its place there, or of the whole; `None` where parsing it takes too long.
-pub(super) fn parse_part(language: &Language, text: &str, part: Option<tree_sitter::Range>) -> Option<Tree> {
-    let mut parser = Parser::new();
-    parser.set_language(&language.grammar()).ok()?;
-    parser.set_included_ranges(part.as_slice()).ok()?;
-    let (begun, start) = (Instant::now(), computed());
-    // The clock costs a fraction of what asking the kernel does, and no thread computes for longer than it shows.
-    let is_over = || begun.elapsed() >= TIME_LIMIT && computed().saturating_sub(start) >= TIME_LIMIT;
-    let mut in_time =
-        |_: &tree_sitter::ParseState| if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let options = ParseOptions::new().progress_callback(&mut in_time);
-    let bytes = text.as_bytes();
-    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
+/// The tree of these parts of a text, at their places there, or of the whole where there are none; `None` where parsing it takes
+/// too long.
+pub(super) fn parse_parts(language: &Language, text: &str, parts: &[tree_sitter::Range]) -> Option<Tree> {
+    // What it has taken of memory serves the next text.
+    PARSER.with_borrow_mut(|parser| {
+        parser.set_language(&language.grammar()).ok()?;
+        parser.set_included_ranges(parts).ok()?;
+        let (begun, start) = (Instant::now(), computed());
+        // The clock costs a fraction of what asking the kernel does, and no thread computes for longer than it shows.
+        let is_over = || begun.elapsed() >= TIME_LIMIT && computed().saturating_sub(start) >= TIME_LIMIT;
+        let mut in_time =
+            |_: &tree_sitter::ParseState| if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let options = ParseOptions::new().progress_callback(&mut in_time);
+        let bytes = text.as_bytes();
+        let tree = parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options));
+        // What was not finished would be gone on with.
+        parser.reset();
+        tree
+    })
 }
 
 /// For how long this thread has computed.

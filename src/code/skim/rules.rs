@@ -1,0 +1,98 @@
+//! What a language's functions, macros and tables look like from outside.
+
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
+use super::lexer::Lexis;
+use crate::code::Language;
+
+/// How parts without definitions are told in a language.
+pub(super) struct Rules {
+    pub lexis: Lexis,
+    /// What is a word and no name.
+    pub keywords: FxHashSet<&'static str>,
+    /// What each function begins with, and its name follows; without that, a body is what follows parameters.
+    pub function: Option<&'static str>,
+    /// Whether a word defines something, by what stands before and behind it.
+    pub defines: fn(before: &str, word: &str, rest: &str) -> bool,
+}
+
+impl Rules {
+    /// Those of a language; `None` where they are not known.
+    pub fn of(language: &Language) -> Option<&'static Self> {
+        match language.name {
+            "Rust" => Some(&RUST),
+            "Go" => Some(&GO),
+            "C" => Some(&C),
+            "C++" => Some(&CPP),
+            _ => None,
+        }
+    }
+}
+
+static RUST: LazyLock<Rules> = LazyLock::new(|| Rules {
+    lexis: Lexis::Rust,
+    keywords: words(&[
+        "_ as async await bool break char const continue crate dyn else enum extern f32 f64 false fn for i128 i16 i32 i64 i8 if",
+        "impl in isize let loop match mod move mut pub ref return self static str struct super trait true type u128 u16 u32 u64",
+        "u8 unsafe use usize where while yield",
+    ]),
+    function: Some("fn"),
+    defines: |before, word, rest| match word {
+        "enum" | "fn" | "impl" | "macro_rules" | "mod" | "static" | "struct" | "trait" | "type" | "use" => true,
+        // Not that of a pointer's type.
+        "const" => !before.ends_with('*') && !rest.starts_with(['{', '|']),
+        "union" => rest.starts_with(|c: char| c.is_alphabetic() || c == '_'),
+        _ => false,
+    },
+});
+
+static GO: LazyLock<Rules> = LazyLock::new(|| Rules {
+    lexis: Lexis::Go,
+    keywords: words(&[
+        "_ break case chan const continue default defer else fallthrough false for func go goto if import interface iota map nil",
+        "package range return select struct switch true type var",
+    ]),
+    function: Some("func"),
+    defines: |_, word, rest| word == "type" || (word == "interface" && !rest.starts_with("{}")),
+});
+
+const C_KEYWORDS: &[&str] = &[
+    "FALSE NULL TRUE _ __asm__ __attribute__ __volatile__ alignas alignof asm auto bool break case char char16_t char32_t",
+    "char64_t char8_t charptr_t const constexpr continue default do double else enum extern false float for goto if inline int",
+    "int16_t int32_t int64_t int8_t intptr_t long max_align_t nullptr nullptr_t offsetof ptrdiff_t register restrict return",
+    "short signed size_t sizeof ssize_t static struct switch thread_local true typedef uint16_t uint32_t uint64_t uint8_t",
+    "uintptr_t union unsigned void volatile while",
+];
+
+static C: LazyLock<Rules> =
+    LazyLock::new(|| Rules { lexis: Lexis::C, keywords: words(C_KEYWORDS), function: None, defines: defines_type });
+
+static CPP: LazyLock<Rules> = LazyLock::new(|| {
+    let mut keywords = words(C_KEYWORDS);
+    keywords.extend(words(&[
+        "and catch class co_await co_return co_yield consteval constinit decltype delete explicit final friend mutable namespace",
+        "new noexcept not operator or override private protected public requires static_assert template this throw try typename",
+        "using virtual",
+    ]));
+    Rules { lexis: Lexis::C, keywords, function: None, defines: defines_type }
+});
+
+fn words(lines: &[&'static str]) -> FxHashSet<&'static str> {
+    lines.iter().flat_map(|line| line.split(' ')).collect()
+}
+
+/// Whether a word of C or C++ begins the definition of a type.
+fn defines_type(_: &str, word: &str, rest: &str) -> bool {
+    let head = |marks: &[char]| rest.split(marks).next().unwrap_or_default().len();
+    match word {
+        "typedef" => true,
+        "using" => rest[head(&['=', ';'])..].starts_with('='),
+        // A name and attributes may stand before the brace; nothing else does.
+        "class" | "enum" | "struct" | "union" => {
+            rest[head(&['{', ';', ')', '=', '*', '&', '>', ','])..].starts_with('{')
+        }
+        _ => false,
+    }
+}
