@@ -14,7 +14,7 @@ const LABELS: &[&str] = &["private", "protected", "public"];
 
 /// What brackets hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Held {
     Code,
     /// Words of a macro's own, which define nothing as far as a parser knows.
     Macro,
@@ -52,10 +52,7 @@ enum Last {
 
 impl Around {
     /// Takes in a token outside of such parts; what the brackets hold that it opens, if they hold one.
-    pub fn opens(&mut self, token: &Token, line: usize, rules: &Rules, text: &str) -> Option<Part> {
-        if token.kind == Kind::Comment {
-            return None;
-        }
+    pub fn opens(&mut self, token: &Token, line: usize, rules: &Rules, text: &str) -> Option<Held> {
         self.statement.get_or_insert(line);
         let before = &text[std::mem::take(&mut self.word)];
         let last = std::mem::take(&mut self.last);
@@ -79,17 +76,17 @@ impl Around {
         None
     }
 
-    fn mark(&mut self, mark: u8, before: &str, last: Last, rules: &Rules) -> Option<Part> {
+    fn mark(&mut self, mark: u8, before: &str, last: Last, rules: &Rules) -> Option<Held> {
         // Brackets of macros and tables are whole parts; others are looked into.
         match mark {
             b'!' if rules.lexis == Lexis::Rust && !before.is_empty() => self.last = Last::Macro,
-            b'(' | b'[' | b'{' if last == Last::Macro => return Some(Part::Macro),
+            b'(' | b'[' | b'{' if last == Last::Macro => return Some(Held::Macro),
             b'=' if self.depth == 0 => {
                 self.assigned = true;
                 self.last = Last::Equals;
             }
-            b'[' if self.assigned && self.depth == 0 && rules.lexis == Lexis::Rust => return Some(Part::Code),
-            b'{' if self.is_table(before, last, rules.lexis) => return Some(Part::Code),
+            b'[' if self.assigned && self.depth == 0 && rules.lexis == Lexis::Rust => return Some(Held::Code),
+            b'{' if self.is_table(before, last, rules.lexis) => return Some(Held::Code),
             b'(' | b'[' => self.open(before, rules),
             b')' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
@@ -126,7 +123,7 @@ impl Around {
         }
     }
 
-    fn brace(&mut self, mark: u8, before: &str, last: Last, rules: &Rules) -> Option<Part> {
+    fn brace(&mut self, mark: u8, before: &str, last: Last, rules: &Rules) -> Option<Held> {
         let outer = self.expected.unwrap_or(0);
         // The type of what a function of Go returns.
         let is_type = self.expected.is_some() && rules.lexis == Lexis::Go && matches!(before, "struct" | "interface");
@@ -134,7 +131,7 @@ impl Around {
         match mark {
             // Braces within brackets are brackets too.
             b'{' if self.depth > outer || is_type => self.depth += 1,
-            b'{' if opens => return Some(Part::Code),
+            b'{' if opens => return Some(Held::Code),
             b'}' if self.depth > outer => self.depth -= 1,
             _ => *self = Self::default(),
         }

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use tree_sitter::Point;
 
+/// White space that a line may begin with.
+const WIDEST: usize = 256;
+
 /// How a language writes strings and comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lexis {
@@ -33,14 +36,24 @@ pub(super) enum Kind {
 pub(super) struct Token {
     pub kind: Kind,
     pub range: Range<usize>,
-    /// Where it begins; counts from 0.
+    /// Where it begins; both count from 0, the column in bytes.
     pub row: usize,
+    column: usize,
 }
 
+impl Token {
+    /// Where it begins.
+    pub fn point(&self) -> Point {
+        Point { row: self.row, column: self.column }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Lexer<'t> {
     lexis: Lexis,
     bytes: &'t [u8],
-    at: usize,
+    /// Where the last token ended.
+    pub at: usize,
     row: usize,
     /// Where the present line begins.
     pub line: usize,
@@ -56,9 +69,10 @@ impl<'t> Lexer<'t> {
         Point { row: self.row, column: self.at - self.line }
     }
 
-    /// The white space that a line begins with.
+    /// The white space that a line begins with, as far as people would indent it.
     pub fn indent(&self, line: usize) -> Range<usize> {
-        let blank = self.bytes[line..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let begin = self.bytes[line..].iter().take(WIDEST);
+        let blank = begin.take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         line..line + blank
     }
 
@@ -217,7 +231,7 @@ impl Iterator for Lexer<'_> {
 
     fn next(&mut self) -> Option<Token> {
         self.skip_while(|byte| byte.is_ascii_whitespace());
-        let (begin, row) = (self.at, self.row);
+        let (begin, Point { row, column }) = (self.at, self.point());
         let kind = match *self.bytes.get(self.at)? {
             b'/' if matches!(self.peek(1), b'/' | b'*') => self.comment(),
             b'"' => {
@@ -238,7 +252,7 @@ impl Iterator for Lexer<'_> {
                 Kind::Mark(byte)
             }
         };
-        Some(Token { kind, range: begin..self.at, row })
+        Some(Token { kind, range: begin..self.at, row, column })
     }
 }
 

@@ -1,7 +1,7 @@
-//! Reads what of a program defines nothing without a tree: the bodies of functions, the arguments of macros, the values of tables.
-//! What the index keeps of these are words: names, comments, strings. To find them takes a tenth of the time of parsing, and such
-//! parts are most of the text of a program. What defines something itself is left to the parser, and so is what does not end as
-//! people lay code out, so that what a lexer may misread costs nothing but time.
+//! Reads what of a program defines nothing without a tree: comments, the bodies of functions, the arguments of macros, the values
+//! of tables. What the index keeps of these are words: names, comments, strings. To find them takes a tenth of the time of parsing,
+//! and such parts are most of the text of a program. What defines something itself is left to the parser, and so is what does not
+//! end as people lay code out, so that what a lexer may misread costs nothing but time.
 
 mod around;
 mod lexer;
@@ -12,7 +12,7 @@ use std::ops::Range;
 use rustc_hash::FxHashSet;
 use tree_sitter::Point;
 
-use self::around::{Around, Part};
+use self::around::{Around, Held};
 use self::lexer::{Kind, Lexer, Lexis, Token};
 use self::rules::Rules;
 use super::{Language, language};
@@ -51,15 +51,27 @@ pub(super) fn skim(language: &Language, text: &str) -> Skimmed {
     let Some(rules) = Rules::of(language) else { return Skimmed::default() };
     let mut skimmer = Skimmer { rules, text, leaves: Vec::new(), left_out: Vec::new() };
     let mut lexer = Lexer::new(rules.lexis, text);
-    let (mut around, mut open) = (Around::default(), None);
+    let (mut around, mut open, mut looked_into) = (Around::default(), None, 0);
     while let Some(token) = lexer.next() {
-        open = match open {
-            Some(open) => skimmer.within(open, &lexer, &token),
-            None if skimmer.left_out.len() == MOST => break,
-            None => around
-                .opens(&token, lexer.line, rules, text)
-                .map(|part| skimmer.open(part, std::mem::take(&mut around), &lexer, &token)),
+        let Some(mut part) = open.take() else {
+            match token.kind {
+                _ if skimmer.left_out.len() == MOST => break,
+                Kind::Comment => skimmer.comment(&lexer, &token),
+                _ => {
+                    let held = around.opens(&token, lexer.line, rules, text);
+                    open = held.map(|held| skimmer.open(held, std::mem::take(&mut around), &lexer, &token));
+                }
+            }
+            continue;
         };
+        if skimmer.goes_on(&mut part, &token) {
+            open = Some(part);
+        } else if !skimmer.leave_out(&part, &lexer, &token) && part.inside.at >= looked_into {
+            // What stands around a definition may do without a tree. Once: parts stand in parts without end.
+            looked_into = token.range.end;
+            lexer = part.inside;
+            around = Around::default();
+        }
     }
     // One that does not end is none.
     if let Some(Open { leaves, .. }) = open {
@@ -91,14 +103,13 @@ fn complement(left_out: &[tree_sitter::Range], length: usize) -> Vec<tree_sitter
 }
 
 /// A part that is being read.
-struct Open {
-    part: Part,
+struct Open<'t> {
+    held: Held,
     /// Its brackets, and how many of them are open.
     brackets: [u8; 2],
     depth: usize,
     /// Behind the first.
-    begin: usize,
-    point: Point,
+    inside: Lexer<'t>,
     /// How the line of its bracket, and the one where its statement begins, are indented.
     indents: [Range<usize>; 2],
     row: usize,
@@ -115,8 +126,8 @@ struct Skimmer<'t> {
     left_out: Vec<tree_sitter::Range>,
 }
 
-impl Skimmer<'_> {
-    fn open(&mut self, part: Part, around: Around, lexer: &Lexer<'_>, bracket: &Token) -> Open {
+impl<'t> Skimmer<'t> {
+    fn open(&self, held: Held, around: Around, lexer: &Lexer<'t>, bracket: &Token) -> Open<'t> {
         let statement = around.statement.unwrap_or(lexer.line);
         let brackets = match bracket.kind {
             Kind::Mark(b'(') => *b"()",
@@ -124,11 +135,10 @@ impl Skimmer<'_> {
             _ => *b"{}",
         };
         Open {
-            part,
+            held,
             brackets,
             depth: 1,
-            begin: bracket.range.end,
-            point: lexer.point(),
+            inside: *lexer,
             indents: [lexer.indent(lexer.line), lexer.indent(statement)],
             row: bracket.row,
             leaves: self.leaves.len(),
@@ -136,42 +146,55 @@ impl Skimmer<'_> {
         }
     }
 
-    /// Takes in a token of a part; `None` where it ends.
-    fn within(&mut self, mut open: Open, lexer: &Lexer<'_>, token: &Token) -> Option<Open> {
+    /// Leaves a comment out, together with those that it goes on from.
+    fn comment(&mut self, lexer: &Lexer<'_>, token: &Token) {
+        let text = self.text;
+        let is_next = |last: &&mut tree_sitter::Range| text[last.end_byte..token.range.start].trim().is_empty();
+        match self.left_out.last_mut().filter(is_next) {
+            Some(last) => (last.end_byte, last.end_point) = (token.range.end, lexer.point()),
+            None if token.range.len() < SHORTEST => return,
+            None => self.left_out.push(tree_sitter::Range {
+                start_byte: token.range.start,
+                start_point: token.point(),
+                end_byte: token.range.end,
+                end_point: lexer.point(),
+            }),
+        }
+        self.leaf(language::Leaf::Comment, token.range.clone(), token.row);
+    }
+
+    /// Takes in a token of a part, unless it is its end.
+    fn goes_on(&mut self, part: &mut Open<'_>, token: &Token) -> bool {
         match token.kind {
-            Kind::Mark(mark) if mark == open.brackets[0] => open.depth += 1,
-            Kind::Mark(mark) if mark == open.brackets[1] => {
-                open.depth -= 1;
-                if open.depth == 0 {
-                    self.close(&open, lexer, token);
-                    return None;
-                }
+            Kind::Mark(mark) => {
+                part.depth += usize::from(mark == part.brackets[0]);
+                part.depth -= usize::from(mark == part.brackets[1]);
             }
-            Kind::Mark(_) => {}
-            Kind::Directive => open.defines = true,
-            Kind::Word => open.defines |= self.word(open.part, token),
+            Kind::Directive => part.defines = true,
+            Kind::Word => part.defines |= self.word(part.held, token),
             Kind::Text | Kind::Raw => self.string(token),
             Kind::Comment => self.leaf(language::Leaf::Comment, token.range.clone(), token.row),
         }
-        Some(open)
+        part.depth > 0
     }
 
-    /// Leaves a part out, unless it is for the parser.
-    fn close(&mut self, open: &Open, lexer: &Lexer<'_>, bracket: &Token) {
+    /// Leaves a part out that ends here, unless it is for the parser.
+    fn leave_out(&mut self, part: &Open<'_>, lexer: &Lexer<'_>, bracket: &Token) -> bool {
         let indent = lexer.indent(lexer.line);
         let is_first = indent.end == bracket.range.start;
         let fits = |other: &Range<usize>| self.text[other.clone()] == self.text[indent.clone()];
-        let is_laid_out = open.row == bracket.row || (is_first && open.indents.iter().any(fits));
-        if open.defines || !is_laid_out || bracket.range.start - open.begin < SHORTEST {
-            self.leaves.truncate(open.leaves);
-            return;
+        let is_laid_out = part.row == bracket.row || (is_first && part.indents.iter().any(fits));
+        if part.defines || !is_laid_out || bracket.range.start - part.inside.at < SHORTEST {
+            self.leaves.truncate(part.leaves);
+            return false;
         }
         self.left_out.push(tree_sitter::Range {
-            start_byte: open.begin,
-            start_point: open.point,
+            start_byte: part.inside.at,
+            start_point: part.inside.point(),
             end_byte: bracket.range.start,
-            end_point: Point { row: bracket.row, column: bracket.range.start - lexer.line },
+            end_point: bracket.point(),
         });
+        true
     }
 
     fn leaf(&mut self, kind: language::Leaf, range: Range<usize>, row: usize) {
@@ -179,11 +202,11 @@ impl Skimmer<'_> {
     }
 
     /// Takes in a word; whether it defines something.
-    fn word(&mut self, part: Part, token: &Token) -> bool {
+    fn word(&mut self, held: Held, token: &Token) -> bool {
         let (before, word) = (&self.text[..token.range.start], &self.text[token.range.clone()]);
         // A lifetime may be called like a keyword.
         let quoted = self.rules.lexis == Lexis::Rust && before.ends_with('\'');
-        if part == Part::Code
+        if held == Held::Code
             && !quoted
             && (self.rules.defines)(before, word, self.text[token.range.end..].trim_start())
         {

@@ -83,8 +83,12 @@ fn words(lines: &[&'static str]) -> FxHashSet<&'static str> {
     lines.iter().flat_map(|line| line.split(' ')).collect()
 }
 
+/// Bytes that are looked at behind a word.
+const AHEAD: usize = 512;
+
 /// Whether a word of C or C++ begins the definition of a type.
 fn defines_type(_: &str, word: &str, rest: &str) -> bool {
+    let rest = &rest[..rest.floor_char_boundary(AHEAD)];
     let head = |marks: &[char]| rest.split(marks).next().unwrap_or_default().len();
     match word {
         "typedef" => true,

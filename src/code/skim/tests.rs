@@ -47,10 +47,23 @@ fn parts_without_definitions_are_left_out() {
 }
 
 #[test]
+fn what_stands_around_a_definition_is_left_out() {
+    let body = "long_enough_to_be_left_out(), and_a_little_more_of_it()";
+    for (file, text) in [
+        ("a.rs", "fn a() {\n    use b;\n    c!(BODY);\n    fn d() {\n        BODY\n    }\n}\n"),
+        (
+            "a.c",
+            "int a(void) {\n#ifdef B\n    if (c) {\n        BODY;\n    }\n#endif\n    for (;;) {\n        BODY;\n    }\n}\n",
+        ),
+    ] {
+        assert_eq!(left_out(file, &text.replace("BODY", body)).len(), 2, "{text}");
+    }
+}
+
+#[test]
 fn what_a_parser_has_to_see_is_left_to_it() {
     let body = "long_enough_to_be_left_out(); and_a_little_more_of_it();";
     for (file, text) in [
-        ("a.rs", "fn a() {\n    fn b() { BODY }\n}\n"),
         ("a.rs", "fn a() {\n    const B: usize = 1; BODY\n}\n"),
         ("a.rs", "struct A {\n    b: fn(usize) -> Very<Long, Type>, c: Another<Quite, Long, Type>,\n}\n"),
         ("a.rs", "fn a();\nmod b {\n    BODY\n}\n"),
