@@ -16,7 +16,7 @@ use super::source::{self, Class, Stamp};
 use super::store::{BATCH, Content, Files, Store};
 use super::words::{Words, name_term};
 
-/// Files that one thread reads in a row.
+/// Files that one thread reads in a row, where there are many.
 const RUN: usize = 64;
 
 /// A folder's index. Paths are relative to the folder, with `/`.
@@ -99,8 +99,13 @@ impl Index {
             self.store(&[], true);
         }
         let stale: Vec<Change> = paths.par_iter().filter_map(|path| self.stale(path.as_ref())).collect();
-        let root = self.root.clone();
         let mut refreshed = Refreshed::default();
+        if stale.is_empty() {
+            return refreshed;
+        }
+        let root = self.root.clone();
+        // In runs, since what a thread learns of words is forgotten between them, but some for each thread.
+        let run = (stale.len() / (4 * rayon::current_num_threads())).clamp(1, RUN);
         // What was read is stored while more is read.
         let (sender, found) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -108,8 +113,7 @@ impl Index {
                 let look = |words: &mut Words, (path, known): Change| {
                     look(&root.join(&path), &path, known.as_ref(), words).map(|entry| (path, entry))
                 };
-                // In runs, since what a thread learns of words is forgotten between them.
-                let changes = stale.into_par_iter().with_min_len(RUN).map_init(Words::default, look).flatten_iter();
+                let changes = stale.into_par_iter().with_min_len(run).map_init(Words::default, look).flatten_iter();
                 // Somebody listens to the end.
                 changes.for_each(|change| drop(sender.send(change)));
             });

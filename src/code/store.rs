@@ -71,7 +71,7 @@ impl Store {
 
     /// Everything that it holds; nothing where it is of no use.
     pub fn load(&mut self) -> Content {
-        self.read(0).unwrap_or_default()
+        self.read(0, true).unwrap_or_default()
     }
 
     /// Writes the entries of `paths` as they are in `files`, or that they are gone, and the history where it `moved`. A failure
@@ -98,28 +98,30 @@ impl Store {
         match self.whole {
             Some((number, end)) if number == meta.ino() && end == meta.len() => {}
             // Another process has appended something.
-            Some((number, end)) if number == meta.ino() && end < meta.len() => drop(self.read(end)?),
-            _ => drop(self.read(0)?),
+            Some((number, end)) if number == meta.ino() && end < meta.len() => drop(self.read(end, false)?),
+            _ => drop(self.read(0, false)?),
         }
         let live: u64 = files.iter().map(|(path, entry)| (HEAD + path.len() + entry.stored_len()) as u64).sum();
         let longer = meta.len() + records.len() as u64;
         if self.whole != Some((meta.ino(), meta.len())) || longer > 2 * live + SLACK {
             self.rewrite(files, history)?;
-            return if read_back { Ok(self.read(0)?.files) } else { Ok(Files::new()) };
+            return if read_back { Ok(self.read(0, false)?.files) } else { Ok(Files::new()) };
         }
         file.write_all(records)?;
         self.whole = Some((meta.ino(), longer));
         if !read_back {
             return Ok(Files::new());
         }
-        Ok(self.read(meta.len())?.files)
+        Ok(self.read(meta.len(), false)?.files)
     }
 
-    /// Reads what follows the first `known` bytes, and notes whether the file ends with a whole record.
-    fn read(&mut self, known: u64) -> io::Result<Content> {
+    /// Reads what follows the first `known` bytes, and notes whether the file ends with a whole record. On all threads where
+    /// `none_is_busy`: others have to wait for those that read the folder.
+    fn read(&mut self, known: u64, none_is_busy: bool) -> io::Result<Content> {
         let (bytes, meta) = map(&self.path)?;
         let begin = usize::try_from(known).unwrap_or(usize::MAX).max(MAGIC.len());
-        let content = if bytes.starts_with(MAGIC) { read_records(&bytes, begin) } else { Content::default() };
+        let content =
+            if bytes.starts_with(MAGIC) { read_records(&bytes, begin, none_is_busy) } else { Content::default() };
         let is_whole = bytes.starts_with(MAGIC) && content.end == bytes.len();
         self.whole = is_whole.then_some((meta.ino(), content.end as u64));
         Ok(content)
@@ -183,17 +185,15 @@ fn map(path: &Path) -> io::Result<(Bytes, Metadata)> {
 }
 
 /// The records from `begin` on, up to the first that is not whole.
-fn read_records(bytes: &Bytes, begin: usize) -> Content {
+fn read_records(bytes: &Bytes, begin: usize, none_is_busy: bool) -> Content {
     let mut ends = vec![begin];
     while let Some(end) = ends.last().and_then(|begin| record_end(bytes, *begin)) {
         ends.push(end);
     }
     let read = |ends: &[usize]| Record::read(&bytes.slice(ends[0]..ends[1]));
-    // What was just written is not worth waiting for threads that are busy with other files.
-    let records: Vec<Option<Record>> = if ends.len() > 2 * BATCH {
-        ends.par_windows(2).map(read).collect()
-    } else {
-        ends.windows(2).map(read).collect()
+    let records: Vec<Option<Record>> = match none_is_busy {
+        true => ends.par_windows(2).map(read).collect(),
+        false => ends.windows(2).map(read).collect(),
     };
     let mut content = Content { end: begin, ..Content::default() };
     for (record, end) in records.into_iter().zip(&ends[1..]) {

@@ -295,6 +295,33 @@ fn bodies_without_trees_say_the_same() {
 }
 
 #[test]
+fn definitions_in_what_looks_like_a_body_are_found() {
+    for (path, text) in [
+        (
+            "a.cpp",
+            "void f() {\n    class V : public Base<V, int> {\n        bool visit(Node *node) { return node->is_a_long_enough_name(); }\n    };\n}\n",
+        ),
+        (
+            "a.cpp",
+            "TEST_GROUP(Store)\n{\n    void setup() { store = make_a_store_that_is_empty(); }\n    Store *store;\n};\n",
+        ),
+        ("a.cpp", "struct Foo : MIXIN(Bar) {\n    int size() const { return size_of_all_that_it_holds; }\n};\n"),
+        (
+            "a.c",
+            "int outer(void)\n{\n    int inner(int x) { return x + a_long_enough_constant_name; }\n    return inner(1);\n}\n",
+        ),
+        (
+            "a.rs",
+            "fn f() {\n    if !done {\n        use std::fmt::Write as _;\n        a_call_that_is_long_enough(1, 2, 3);\n    }\n}\n",
+        ),
+        ("a.rs", "fn f() {\n    a_call_that_is_long_enough(1, 2, 3, 4, 5, 6, 7);\n}\nstatic A: u8 = b"),
+    ] {
+        let [some, whole] = both_ways(path, text);
+        assert_eq!((some.definitions, some.imports), (whole.definitions, whole.imports), "{path}: {text}");
+    }
+}
+
+#[test]
 fn the_same_is_known_of_real_sources_without_trees_of_bodies() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = ignore::Walk::new(sources).filter_map(Result::ok).map(ignore::DirEntry::into_path);

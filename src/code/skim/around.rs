@@ -6,9 +6,11 @@ use super::lexer::{Kind, Lexis, Token};
 use super::rules::Rules;
 
 /// What stands between the parameters and the body of a function in C++.
-const BEHIND_PARAMETERS: &[&str] = &["const", "final", "mutable", "noexcept", "override", "volatile"];
+pub(super) const BEHIND_PARAMETERS: &[&str] = &["const", "final", "mutable", "noexcept", "override", "volatile"];
 /// What looks like a call before the body of a type.
 const ATTRIBUTES: &[&str] = &["__attribute__", "__declspec", "alignas"];
+/// What holds definitions, whatever stands between it and its brace.
+const TYPES: &[&str] = &["class", "enum", "struct", "union"];
 /// Labels that no statement begins with.
 const LABELS: &[&str] = &["private", "protected", "public"];
 
@@ -31,6 +33,10 @@ pub(super) struct Around {
     attribute: bool,
     /// Whether a value is given to something.
     assigned: bool,
+    /// Whether a type was named.
+    typed: bool,
+    /// Whether a brace opens what holds definitions.
+    container: bool,
     /// Where the line begins that the present statement begins in.
     pub statement: Option<usize>,
     /// The last word, where nothing followed it.
@@ -60,6 +66,8 @@ impl Around {
             Kind::Directive => *self = Self::default(),
             Kind::Word => {
                 let word = &text[token.range.clone()];
+                self.typed |= TYPES.contains(&word);
+                self.container |= word == "namespace";
                 self.last = match last {
                     Last::Parameters if BEHIND_PARAMETERS.contains(&word) => last,
                     Last::Macro => last,
@@ -70,6 +78,7 @@ impl Around {
                 }
                 self.word = token.range.clone();
             }
+            Kind::Mark(b':') if self.depth == 0 && self.typed && !is_path(text, token) => self.container = true,
             Kind::Mark(mark) => return self.mark(mark, before, last, rules),
             Kind::Text | Kind::Raw | Kind::Comment => {}
         }
@@ -79,7 +88,9 @@ impl Around {
     fn mark(&mut self, mark: u8, before: &str, last: Last, rules: &Rules) -> Option<Held> {
         // Brackets of macros and tables are whole parts; others are looked into.
         match mark {
-            b'!' if rules.lexis == Lexis::Rust && !before.is_empty() => self.last = Last::Macro,
+            b'!' if rules.lexis == Lexis::Rust && !before.is_empty() && !rules.keywords.contains(before) => {
+                self.last = Last::Macro;
+            }
             b'(' | b'[' | b'{' if last == Last::Macro => return Some(Held::Macro),
             b'=' if self.depth == 0 => {
                 self.assigned = true;
@@ -127,7 +138,8 @@ impl Around {
         let outer = self.expected.unwrap_or(0);
         // The type of what a function of Go returns.
         let is_type = self.expected.is_some() && rules.lexis == Lexis::Go && matches!(before, "struct" | "interface");
-        let opens = self.expected.is_some() || (last == Last::Parameters && rules.function.is_none());
+        let opens =
+            self.expected.is_some() || (last == Last::Parameters && rules.function.is_none() && !self.container);
         match mark {
             // Braces within brackets are brackets too.
             b'{' if self.depth > outer || is_type => self.depth += 1,
@@ -137,4 +149,9 @@ impl Around {
         }
         None
     }
+}
+
+/// Whether a colon is one of two.
+fn is_path(text: &str, colon: &Token) -> bool {
+    text[colon.range.end..].starts_with(':') || text[..colon.range.start].ends_with(':')
 }

@@ -39,6 +39,8 @@ pub(super) struct Token {
     /// Where it begins; both count from 0, the column in bytes.
     pub row: usize,
     column: usize,
+    /// Whether nothing stands before it on its line.
+    pub is_first: bool,
 }
 
 impl Token {
@@ -208,21 +210,29 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// To the end of its line, or of the line that one of its comments ends in.
     fn directive(&mut self) -> Kind {
         loop {
-            self.skip_while(|byte| byte != b'\n');
+            self.skip_while(|byte| !matches!(byte, b'\n' | b'/'));
             let before = &self.bytes[..self.at];
-            let goes_on = before.ends_with(b"\\") || before.ends_with(b"\\\r");
-            if !goes_on || self.at == self.bytes.len() {
-                return Kind::Directive;
+            match (self.peek(0), self.peek(1)) {
+                (b'/', b'*') => drop(self.comment()),
+                (b'/', b'/') => self.skip_while(|byte| byte != b'\n'),
+                (b'/', _) => self.skip(1),
+                (b'\n', _) if before.ends_with(b"\\") || before.ends_with(b"\\\r") => self.skip(1),
+                _ => return Kind::Directive,
             }
-            self.skip(1);
         }
     }
 
     /// Whether nothing but white space stands before on this line.
     fn is_first(&self) -> bool {
         self.indent(self.line).end == self.at
+    }
+
+    /// Whether nothing stands behind on this line.
+    pub fn is_last(&self) -> bool {
+        matches!(self.peek(0), b'\n' | b'\r') || self.at == self.bytes.len()
     }
 }
 
@@ -231,7 +241,7 @@ impl Iterator for Lexer<'_> {
 
     fn next(&mut self) -> Option<Token> {
         self.skip_while(|byte| byte.is_ascii_whitespace());
-        let (begin, Point { row, column }) = (self.at, self.point());
+        let (begin, Point { row, column }, is_first) = (self.at, self.point(), self.is_first());
         let kind = match *self.bytes.get(self.at)? {
             b'/' if matches!(self.peek(1), b'/' | b'*') => self.comment(),
             b'"' => {
@@ -244,7 +254,7 @@ impl Iterator for Lexer<'_> {
                 Kind::Raw
             }
             b'\'' => self.quote(),
-            b'#' if self.lexis == Lexis::C && self.is_first() => self.directive(),
+            b'#' if self.lexis == Lexis::C && is_first => self.directive(),
             byte if byte.is_ascii_digit() => self.number(),
             byte if is_of_word(byte) => self.word(),
             byte => {
@@ -252,7 +262,7 @@ impl Iterator for Lexer<'_> {
                 Kind::Mark(byte)
             }
         };
-        Some(Token { kind, range: begin..self.at, row, column })
+        Some(Token { kind, range: begin..self.at, row, column, is_first })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Reads what of a program defines nothing without a tree: comments, the bodies of functions, the arguments of macros, the values
 //! of tables. What the index keeps of these are words: names, comments, strings. To find them takes a tenth of the time of parsing,
 //! and such parts are most of the text of a program. What defines something itself is left to the parser, and so is what does not
-//! end as people lay code out, so that what a lexer may misread costs nothing but time.
+//! end as people lay code out: what a lexer misreads mostly costs nothing but time.
 
 mod around;
 mod lexer;
+mod nested;
 mod rules;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use tree_sitter::Point;
 
 use self::around::{Around, Held};
 use self::lexer::{Kind, Lexer, Lexis, Token};
+use self::nested::Nested;
 use self::rules::Rules;
 use super::{Language, language};
 
@@ -49,7 +51,7 @@ pub(super) fn is_keyword(language: &Language) -> impl Fn(&str) -> bool + use<> {
 /// Reads a text as far as that can be done without a tree.
 pub(super) fn skim(language: &Language, text: &str) -> Skimmed {
     let Some(rules) = Rules::of(language) else { return Skimmed::default() };
-    let mut skimmer = Skimmer { rules, text, leaves: Vec::new(), left_out: Vec::new() };
+    let mut skimmer = Skimmer { rules, text, leaves: Vec::new(), left_out: Vec::new(), comment_row: None };
     let mut lexer = Lexer::new(rules.lexis, text);
     let (mut around, mut open, mut looked_into) = (Around::default(), None, 0);
     while let Some(token) = lexer.next() {
@@ -77,11 +79,11 @@ pub(super) fn skim(language: &Language, text: &str) -> Skimmed {
     if let Some(Open { leaves, .. }) = open {
         skimmer.leaves.truncate(leaves);
     }
-    Skimmed { rest: complement(&skimmer.left_out, text.len()), leaves: skimmer.leaves }
+    Skimmed { rest: complement(&skimmer.left_out, text), leaves: skimmer.leaves }
 }
 
 /// What stands around these ranges; nothing where there are none.
-fn complement(left_out: &[tree_sitter::Range], length: usize) -> Vec<tree_sitter::Range> {
+fn complement(left_out: &[tree_sitter::Range], text: &str) -> Vec<tree_sitter::Range> {
     if left_out.is_empty() {
         return Vec::new();
     }
@@ -96,9 +98,9 @@ fn complement(left_out: &[tree_sitter::Range], length: usize) -> Vec<tree_sitter
         });
         (begin, point) = (out.end_byte, out.end_point);
     }
-    // Nobody asks in which row a text ends.
-    let end_point = Point { row: usize::MAX, column: 0 };
-    rest.push(tree_sitter::Range { start_byte: begin, start_point: point, end_byte: length, end_point });
+    let row = text.bytes().filter(|byte| *byte == b'\n').count();
+    let end_point = Point { row, column: text.len() - text.rfind('\n').map_or(0, |at| at + 1) };
+    rest.push(tree_sitter::Range { start_byte: begin, start_point: point, end_byte: text.len(), end_point });
     rest
 }
 
@@ -115,6 +117,7 @@ struct Open<'t> {
     row: usize,
     /// How many leaves stand before it.
     leaves: usize,
+    nested: Nested,
     /// Whether something in it is for the parser.
     defines: bool,
 }
@@ -124,6 +127,8 @@ struct Skimmer<'t> {
     text: &'t str,
     leaves: Vec<Leaf>,
     left_out: Vec<tree_sitter::Range>,
+    /// The row in which the last of these ends, where that is a comment.
+    comment_row: Option<usize>,
 }
 
 impl<'t> Skimmer<'t> {
@@ -142,15 +147,18 @@ impl<'t> Skimmer<'t> {
             indents: [lexer.indent(lexer.line), lexer.indent(statement)],
             row: bracket.row,
             leaves: self.leaves.len(),
+            nested: Nested::default(),
             defines: false,
         }
     }
 
-    /// Leaves a comment out, together with those that it goes on from.
+    /// Leaves a comment out that has its lines for itself, together with those that it goes on from.
     fn comment(&mut self, lexer: &Lexer<'_>, token: &Token) {
-        let text = self.text;
-        let is_next = |last: &&mut tree_sitter::Range| text[last.end_byte..token.range.start].trim().is_empty();
-        match self.left_out.last_mut().filter(is_next) {
+        if !token.is_first || !lexer.is_last() {
+            return;
+        }
+        let goes_on = self.comment_row.is_some_and(|row| row + 1 == token.row);
+        match self.left_out.last_mut().filter(|_| goes_on) {
             Some(last) => (last.end_byte, last.end_point) = (token.range.end, lexer.point()),
             None if token.range.len() < SHORTEST => return,
             None => self.left_out.push(tree_sitter::Range {
@@ -160,11 +168,15 @@ impl<'t> Skimmer<'t> {
                 end_point: lexer.point(),
             }),
         }
+        self.comment_row = Some(lexer.point().row);
         self.leaf(language::Leaf::Comment, token.range.clone(), token.row);
     }
 
     /// Takes in a token of a part, unless it is its end.
     fn goes_on(&mut self, part: &mut Open<'_>, token: &Token) -> bool {
+        if self.rules.lexis == Lexis::C {
+            part.defines |= part.nested.is_body(token, self.text, self.rules);
+        }
         match token.kind {
             Kind::Mark(mark) => {
                 part.depth += usize::from(mark == part.brackets[0]);
@@ -188,6 +200,7 @@ impl<'t> Skimmer<'t> {
             self.leaves.truncate(part.leaves);
             return false;
         }
+        self.comment_row = None;
         self.left_out.push(tree_sitter::Range {
             start_byte: part.inside.at,
             start_point: part.inside.point(),
@@ -204,7 +217,7 @@ impl<'t> Skimmer<'t> {
     /// Takes in a word; whether it defines something.
     fn word(&mut self, held: Held, token: &Token) -> bool {
         let (before, word) = (&self.text[..token.range.start], &self.text[token.range.clone()]);
-        // A lifetime may be called like a keyword.
+        // A lifetime may be called like a keyword; what a macro calls its arguments is no name.
         let quoted = self.rules.lexis == Lexis::Rust && before.ends_with('\'');
         if held == Held::Code
             && !quoted
@@ -212,7 +225,8 @@ impl<'t> Skimmer<'t> {
         {
             return true;
         }
-        if !self.rules.keywords.contains(word) {
+        let argument = held == Held::Macro && is_argument(before);
+        if !argument && !self.rules.keywords.contains(word) {
             self.leaf(language::Leaf::Name, token.range.clone(), token.row);
         }
         false
@@ -230,20 +244,31 @@ impl<'t> Skimmer<'t> {
             let length = if token.kind == Kind::Raw { None } else { part.find('\\') };
             let stop = length.map_or(end, |length| begin + length);
             self.leaf(language::Leaf::Text, begin..stop, token.row);
-            begin = stop + escape_length(&self.text[stop..end]);
+            begin = stop + escape_length(&self.text[stop..end], self.rules.lexis);
         }
     }
 }
 
+/// Whether what follows is an argument of a macro, `$name`, or says what one may be, `$name:kind`.
+fn is_argument(before: &str) -> bool {
+    let name =
+        before.strip_suffix(':').map(|before| before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_'));
+    before.ends_with('$') || name.is_some_and(|before| before.ends_with('$'))
+}
+
 /// Bytes of the escape that a text begins with.
-fn escape_length(text: &str) -> usize {
+fn escape_length(text: &str, lexis: Lexis) -> usize {
     let Some(kind) = text.chars().nth(1) else { return text.len().max(1) };
-    let rest = || text.bytes().skip(2);
-    let digits = match kind {
-        'x' | 'u' | 'U' => rest().take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'{' | b'}')).count(),
-        '0'..='7' => rest().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count(),
+    let rest = &text[1 + kind.len_utf8()..];
+    let most = match kind {
+        'u' if rest.starts_with('{') => return 2 + rest.find('}').map_or(0, |end| end + 1),
+        'x' if lexis == Lexis::C => usize::MAX,
+        'x' | '0'..='7' => 2,
+        'u' => 4,
+        'U' => 8,
         _ => 0,
     };
+    let digits = rest.bytes().take(most).take_while(u8::is_ascii_hexdigit).count();
     1 + kind.len_utf8() + digits
 }
 

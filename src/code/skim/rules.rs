@@ -88,15 +88,58 @@ const AHEAD: usize = 512;
 
 /// Whether a word of C or C++ begins the definition of a type.
 fn defines_type(_: &str, word: &str, rest: &str) -> bool {
-    let rest = &rest[..rest.floor_char_boundary(AHEAD)];
-    let head = |marks: &[char]| rest.split(marks).next().unwrap_or_default().len();
+    let mut marks = marks(&rest[..rest.floor_char_boundary(AHEAD)]).peekable();
     match word {
         "typedef" => true,
-        "using" => rest[head(&['=', ';'])..].starts_with('='),
-        // A name and attributes may stand before the brace; nothing else does.
+        "using" => marks.find(|mark| matches!(mark, '=' | ';')) == Some('='),
         "class" | "enum" | "struct" | "union" => {
-            rest[head(&['{', ';', ')', '=', '*', '&', '>', ','])..].starts_with('{')
+            // What it is made of follows a name, attributes, and perhaps a colon and what it is based on.
+            while let Some(mark) = marks.next() {
+                match mark {
+                    ':' if marks.next_if_eq(&':').is_none() => return true,
+                    '{' => return true,
+                    ';' | ')' | '=' | '*' | '&' | '>' | ',' => return false,
+                    _ => {}
+                }
+            }
+            false
         }
         _ => false,
     }
+}
+
+/// The characters of a text without comments and what stands in round brackets.
+fn marks(text: &str) -> impl Iterator<Item = char> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let first = rest.chars().next()?;
+            let skipped = match first {
+                '(' => round_end(rest),
+                '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+                '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |at| at + 2),
+                _ => {
+                    rest = &rest[first.len_utf8()..];
+                    return Some(first);
+                }
+            };
+            rest = &rest[skipped..];
+        }
+    })
+}
+
+/// Where the round brackets end that a text begins with.
+fn round_end(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    text.len()
 }

@@ -55,6 +55,14 @@ fn what_stands_around_a_definition_is_left_out() {
             "a.c",
             "int a(void) {\n#ifdef B\n    if (c) {\n        BODY;\n    }\n#endif\n    for (;;) {\n        BODY;\n    }\n}\n",
         ),
+        (
+            "a.cpp",
+            "TEST_GROUP(A)\n{\n    void setup() {\n        BODY;\n    }\n    int *b(int c) const {\n        BODY;\n    }\n};\n",
+        ),
+        (
+            "a.cpp",
+            "#define N 1 /* (that\n  a list's may */\nstruct b *a(int c) {\n    BODY;\n}\nint d(void) {\n    BODY;\n}\n",
+        ),
     ] {
         assert_eq!(left_out(file, &text.replace("BODY", body)).len(), 2, "{text}");
     }
@@ -71,6 +79,11 @@ fn what_a_parser_has_to_see_is_left_to_it() {
         ("a.go", "var a struct {\n\tBODY\n}\n"),
         ("a.go", "func a() {\n\ttype b struct{ c int }; BODY\n}\n"),
         ("a.go", "type A interface {\n\tb(c int) error; BODY\n}\n"),
+        ("a.rs", "fn a() {\n    if !b {\n        use c; BODY\n    }\n}\n"),
+        ("a.cpp", "void a() {\n    class B : public C<B> {\n        int d; BODY\n    };\n}\n"),
+        ("a.cpp", "void a() {\n    struct alignas(16) B // of a, b\n    { int d; BODY };\n}\n"),
+        ("a.cpp", "struct A : MIXIN(b) {\n    int c; BODY\n};\n"),
+        ("a.cpp", "namespace std _VISIBLE(default)\n{\n    int c; BODY\n}\n"),
         ("a.c", "int a(void) {\n    struct b { int c; } d; BODY\n}\n"),
         ("a.c", "int a(void) {\n#ifdef B\n    if (c) {\n#else\n    {\n#endif\n    BODY }\n}\n"),
         // It does not end where it seems to.
@@ -80,6 +93,31 @@ fn what_a_parser_has_to_see_is_left_to_it() {
         ("a.py", "def a():\n    BODY\n"),
     ] {
         assert_eq!(left_out(file, &text.replace("BODY", body)), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn comments_are_left_out_that_have_their_lines_for_themselves() {
+    let line = "// long enough to be left out, and a little more of it";
+    let text = format!("{line}\n  {line}\n/* */\nvar a = 1 {line}\n{line}\n\n{line}\nint/* {line} */b;\n");
+    for file in ["a.rs", "a.go", "a.c"] {
+        assert_eq!(left_out(file, &text), [&format!("{line}\n  {line}\n/* */"), line, line], "{file}");
+    }
+}
+
+#[test]
+fn a_hostile_text_does_not_take_long() {
+    let text = |part: &str, count: usize| part.repeat(count);
+    for text in [
+        format!("/*{}*/{}x;{}", text("a", 60), text("\n", 1_000_000), text("/**/", 200_000)),
+        format!("void a() {{{}", text("struct ", 200_000)),
+        format!("{}{}", text(" ", 1_000_000), text("a() { long_enough_to_be_left_out_and_more_of_it(); }", 10_000)),
+        text("a() {\n", 100_000),
+    ] {
+        let begun = std::time::Instant::now();
+        skim(Language::of(Path::new("a.c")).unwrap(), &text);
+        // It takes milliseconds; looking through all of it from each place would take minutes.
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", &text[..40]);
     }
 }
 
