@@ -191,10 +191,8 @@ fn read_records(bytes: &Bytes, begin: usize, none_is_busy: bool) -> Content {
         ends.push(end);
     }
     let read = |ends: &[usize]| Record::read(&bytes.slice(ends[0]..ends[1]));
-    let records: Vec<Option<Record>> = match none_is_busy {
-        true => ends.par_windows(2).map(read).collect(),
-        false => ends.windows(2).map(read).collect(),
-    };
+    let records: Vec<Option<Record>> =
+        if none_is_busy { ends.par_windows(2).map(read).collect() } else { ends.windows(2).map(read).collect() };
     let mut content = Content { end: begin, ..Content::default() };
     for (record, end) in records.into_iter().zip(&ends[1..]) {
         match record {

@@ -115,7 +115,7 @@ impl Around {
 
     fn open(&mut self, before: &str, rules: &Rules) {
         // A method of Go, or a function without a name.
-        if before == "func" && rules.function == Some(before) {
+        if rules.lexis == Lexis::Go && before == "func" {
             self.expected = Some(self.depth);
         }
         if self.depth == 0 {

@@ -225,11 +225,6 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Whether nothing but white space stands before on this line.
-    fn is_first(&self) -> bool {
-        self.indent(self.line).end == self.at
-    }
-
     /// Whether nothing stands behind on this line.
     pub fn is_last(&self) -> bool {
         matches!(self.peek(0), b'\n' | b'\r') || self.at == self.bytes.len()
@@ -240,8 +235,9 @@ impl Iterator for Lexer<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
+        let last_end = self.at;
         self.skip_while(|byte| byte.is_ascii_whitespace());
-        let (begin, Point { row, column }, is_first) = (self.at, self.point(), self.is_first());
+        let (begin, Point { row, column }, is_first) = (self.at, self.point(), self.line >= last_end);
         let kind = match *self.bytes.get(self.at)? {
             b'/' if matches!(self.peek(1), b'/' | b'*') => self.comment(),
             b'"' => {

@@ -24,6 +24,9 @@ const SHORTEST: usize = 48;
 /// More parts than so many are not left out: a parser looks for its place among all of them.
 const MOST: usize = 2000;
 
+/// Bytes of a character's number in an escape, with its braces and room for underscores.
+const LONGEST_ESCAPE: usize = 32;
+
 /// What was read of a text.
 #[derive(Debug, Default)]
 pub(super) struct Skimmed {
@@ -260,8 +263,10 @@ fn is_argument(before: &str) -> bool {
 fn escape_length(text: &str, lexis: Lexis) -> usize {
     let Some(kind) = text.chars().nth(1) else { return text.len().max(1) };
     let rest = &text[1 + kind.len_utf8()..];
+    // Nothing in braces is longer; many that are not closed would be looked through to the end of the text.
+    let closed = || rest.bytes().take(LONGEST_ESCAPE).position(|byte| byte == b'}');
     let most = match kind {
-        'u' if rest.starts_with('{') => return 2 + rest.find('}').map_or(0, |end| end + 1),
+        'u' if rest.starts_with('{') => return 2 + closed().map_or(0, |end| end + 1),
         'x' if lexis == Lexis::C => usize::MAX,
         'x' | '0'..='7' => 2,
         'u' => 4,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The bodies of a text that are left out.
+/// The parts of a text that are left out.
 fn left_out<'t>(file: &str, text: &'t str) -> Vec<&'t str> {
     let rest = skim(Language::of(Path::new(file)).unwrap(), text).rest;
     rest.windows(2).map(|pair| text[pair[0].end_byte..pair[1].start_byte].trim()).collect()
@@ -108,14 +108,18 @@ fn comments_are_left_out_that_have_their_lines_for_themselves() {
 #[test]
 fn a_hostile_text_does_not_take_long() {
     let text = |part: &str, count: usize| part.repeat(count);
-    for text in [
-        format!("/*{}*/{}x;{}", text("a", 60), text("\n", 1_000_000), text("/**/", 200_000)),
-        format!("void a() {{{}", text("struct ", 200_000)),
-        format!("{}{}", text(" ", 1_000_000), text("a() { long_enough_to_be_left_out_and_more_of_it(); }", 10_000)),
-        text("a() {\n", 100_000),
+    for (file, text) in [
+        ("a.c", format!("/*{}*/{}x;{}", text("a", 60), text("\n", 1_000_000), text("/**/", 200_000))),
+        ("a.c", format!("void a() {{{}", text("struct ", 200_000))),
+        (
+            "a.c",
+            format!("{}{}", text(" ", 1_000_000), text("a() { long_enough_to_be_left_out_and_more_of_it(); }", 10_000)),
+        ),
+        ("a.c", text("a() {\n", 100_000)),
+        ("a.rs", format!("fn a() {{ \"{}", text("\\u{", 600_000))),
     ] {
         let begun = std::time::Instant::now();
-        skim(Language::of(Path::new("a.c")).unwrap(), &text);
+        skim(Language::of(Path::new(file)).unwrap(), &text);
         // It takes milliseconds; looking through all of it from each place would take minutes.
         assert!(begun.elapsed().as_secs() < 20, "{:?}", &text[..40]);
     }
