@@ -25,6 +25,9 @@ pub(super) struct Failed {
     pub count: Count,
 }
 
+/// What lines begin with in which Jest and Vitest count files, and pytest once more what it could not load.
+const NO_TESTS: &[&str] = &["Test Suites:", "Test Files ", "!!!"];
+
 /// The tries so far.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
@@ -164,7 +167,8 @@ impl Count {
     pub fn of(output: &str) -> Self {
         let mut count = Self::default();
         let mut ran = 0;
-        for line in output.lines() {
+        let counts_tests = |line: &&str| !NO_TESTS.iter().any(|word| line.trim_start().starts_with(word));
+        for line in output.lines().filter(counts_tests) {
             let words: Vec<&str> = line.split([' ', ',', ';', '(', ')', '=']).filter(|word| !word.is_empty()).collect();
             let number = |word: &str| word.parse::<usize>().unwrap_or(0);
             for pair in words.windows(2) {
@@ -208,7 +212,9 @@ mod tests {
         check("Tests:       1 failed, 6 passed, 7 total", 6, 1);
         check("f(1) gave 2, and should give 3\n4 of 5 examples hold", 4, 1);
         check("  3 passing (4ms)\n  2 failing", 3, 2);
-        check("ERROR a.py\n1 error in 0.09s", 0, 1);
+        check("Test Suites: 1 failed, 2 passed, 3 total\nTests:       1 failed, 6 passed, 7 total", 6, 1);
+        check(" Test Files  1 failed | 1 passed (2)\n      Tests  2 failed | 3 passed (5)", 3, 2);
+        check("ERROR a.py\n!!!!! Interrupted: 1 error during collection !!!!!\n1 error in 0.09s", 0, 1);
         check("", 0, 0);
     }
 
