@@ -7,7 +7,7 @@ mod request;
 
 use std::ops::Range;
 
-use self::imports::{is_hash_remark, is_import, with_import};
+use self::imports::{is_hash_remark, is_import, is_vain, with_import};
 use self::request::{Added, Named, added};
 use super::part::{indentation, indented, is_function, lines, offset, range, replaced};
 use super::profile::Form;
@@ -86,7 +86,7 @@ impl Addition {
             };
         }
         let outside = if wrapped.is_some() { 1 } else { 0 };
-        for line in rest(written, outside, &pieces, file)? {
+        for line in rest(written, outside, &pieces, file)?.into_iter().filter(|line| !is_vain(&self.path, line)) {
             text = with_import(&self.path, &text, line)?;
         }
         (text != file).then_some(text)

@@ -19,6 +19,19 @@ pub(super) fn is_import(line: &str) -> bool {
     (begins || requires) && !line.trim_end().ends_with(OPEN)
 }
 
+/// Whether a Python import brings nothing that a new function of the file needs: all of a module, or what the file itself has. What it
+/// was for is found where the function is looked at.
+pub(super) fn is_vain(path: &RelPath, line: &str) -> bool {
+    let Some(own) = path.as_str().strip_suffix(".py") else { return false };
+    let line = line.trim();
+    let rest = line.strip_prefix("from ").or_else(|| line.strip_prefix("import ")).unwrap_or_default();
+    let module = rest.split_whitespace().next().unwrap_or_default();
+    let inner = module.trim_start_matches('.').replace('.', "/");
+    // A bare name is a file's at the root, whatever lies deeper.
+    let is_end = || (module.starts_with('.') || inner.contains('/')) && own.ends_with(&format!("/{inner}"));
+    (!inner.is_empty() && (own == inner || is_end())) || line.ends_with("import *")
+}
+
 /// A text with one more import: behind the last in front of its first function, else in front of its code. `None` where it is not
 /// plain whether that is right.
 pub(super) fn with_import(path: &RelPath, text: &str, line: &str) -> Option<String> {

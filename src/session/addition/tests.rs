@@ -136,8 +136,13 @@ fn a_function_goes_behind_the_last_one_with_its_imports() {
     let expected = SHOP
         .replace("    b,\n)\n", "    b,\n)\nimport re\n")
         .replace("item.price\n", "item.price\n\n\ndef slug(text):\n    return re.sub('a', '', text)\n");
-    assert_eq!(merged("shop.py", None, SHOP, written), Some(expected));
+    assert_eq!(merged("shop.py", None, SHOP, written).as_ref(), Some(&expected));
+    let vain = format!("from shop import cart\nfrom re import *\n{written}");
+    assert_eq!(merged("shop.py", None, SHOP, &vain), Some(expected));
     let bare = "\"\"\"Says\nsomething.\"\"\"\n\ndef f():\n    pass";
+    let takes =
+        |path: &str| merged(path, None, bare, "import json\ndef g():\n    pass\n").unwrap().contains("import json");
+    assert_eq!([takes("json.py"), takes("tools/json.py")], [false, true]);
     assert_eq!(
         merged("a.py", None, bare, "import re\ndef g():\n    pass\n").as_deref(),
         Some("\"\"\"Says\nsomething.\"\"\"\n\nimport re\n\ndef f():\n    pass\n\n\ndef g():\n    pass\n")
