@@ -57,7 +57,11 @@ impl Engine for Scripted {
     fn generate(&self, request: Request, cancel: CancellationToken) -> BoxStream<'static, Result<Delta, EngineError>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         let deltas = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or_default();
-        let usage = Usage { stop: if cancel.is_cancelled() { Stop::Cancelled } else { Stop::End }, ..Usage::default() };
-        stream::iter(deltas.into_iter().chain([Delta::Usage(usage)]).map(Ok)).boxed()
+        // Whoever listens may have had enough by then.
+        let end = async move {
+            let stop = if cancel.is_cancelled() { Stop::Cancelled } else { Stop::End };
+            Delta::Usage(Usage { stop, ..Usage::default() })
+        };
+        stream::iter(deltas).chain(stream::once(end)).map(Ok).boxed()
     }
 }

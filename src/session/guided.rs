@@ -7,7 +7,7 @@ use super::narrow;
 use super::preparation::Prepared;
 use super::profile::Form;
 use super::record::Record;
-use super::step::Limits;
+use super::step::{Limits, Step};
 use super::turn::{Act, DOUBTS, Turn, TurnError};
 use super::written::{Block, Piece, lost};
 use super::{Change, Event, Outcome, prompt, wording};
@@ -28,6 +28,9 @@ const WHOLE_SHARE: usize = 8;
 /// The room is for what is yet to be written.
 const LENGTH_FACTOR: usize = 2;
 const LENGTH_ROOM: usize = 1000;
+
+/// Tables of cases without end that are closed in one text.
+const TABLES: usize = 3;
 
 /// The share of the time that is left that a further try may take.
 const SHARE: f64 = 0.5;
@@ -189,12 +192,7 @@ impl Turn<'_> {
     /// writes it.
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let block = self.next_block(path);
-        let mut limits = block.limits();
-        limits.max_tokens = self.in_time(limits.max_tokens, SHARE);
-        limits.no_lists = self.are_new_tests();
-        let mut step = self.step(Constraint::Free, limits).await?;
-        self.note_usage(&step.usage);
-        self.end_tests(&mut step, &block.fence);
+        let mut step = self.write_block(&block).await?;
         let content = block.content(&step.text);
         if let (None, Piece::Addition(_), Some(prepared)) = (&content, &block.piece, &mut self.prepared) {
             prepared.misfits += 1;
@@ -231,6 +229,25 @@ impl Turn<'_> {
             self.publish(Event::Notice { text: format!("{path} no longer has {}", lost.join(", ")) });
         }
         Ok(act)
+    }
+
+    /// What the model writes into a code block.
+    async fn write_block(&mut self, block: &Block) -> Result<Step, TurnError> {
+        let mut limits = block.limits();
+        limits.max_tokens = self.in_time(limits.max_tokens, SHARE);
+        limits.no_lists = self.are_new_tests();
+        let mut step = self.step(Constraint::Free, limits.clone()).await?;
+        self.note_usage(&step.usage);
+        let mut begun = String::new();
+        for _ in 0..TABLES {
+            let Some(table) = self.closed_table(&step) else { break };
+            limits.prefix.push_str(&table);
+            begun.push_str(&table);
+            step = self.step(Constraint::Free, limits.clone()).await?;
+        }
+        step.text.insert_str(0, &begun);
+        self.end_tests(&mut step, &block.fence);
+        Ok(step)
     }
 
     /// The code block in which a file is to be written anew, or the function of it that was settled, after asking for the latter.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::check::{Check, Checked};
-use super::list::shortened;
+use super::list::{closing, shortened};
 use super::preparation::Prepared;
 use super::step::Step;
 use super::turn::{DOUBTS, Turn};
@@ -66,6 +66,13 @@ impl Turn<'_> {
     }
 
     /// Ends new tests that know no end behind what is enough of them.
+    /// The beginning of new tests that ended in a table of cases without end: the table, closed behind what is enough of it.
+    pub(super) fn closed_table(&self, step: &Step) -> Option<String> {
+        let begun = Some(shortened(&step.text)).filter(|_| self.are_new_tests() && step.is_list)?;
+        let end = closing(&begun);
+        (!end.is_empty()).then(|| begun + &end)
+    }
+
     pub(super) fn end_tests(&self, step: &mut Step, fence: &str) {
         let ended = match step.usage.stop {
             Stop::Loop if step.is_list => shortened(&step.text),

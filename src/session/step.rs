@@ -40,7 +40,7 @@ impl Step {
 }
 
 /// Where an answer begins and ends, and whom it is for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Limits {
     pub prefix: String,
     pub stop: Vec<String>,

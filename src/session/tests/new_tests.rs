@@ -115,3 +115,34 @@ async fn tests_that_an_earlier_session_wrote_are_an_example_for_new_ones() {
     let shown = &stage.engine.requests()[0].messages;
     assert!(!shown.last().unwrap().content.contains("was kept"), "{shown:?}");
 }
+
+#[tokio::test]
+async fn what_was_written_before_is_what_tests_of_it_test() {
+    if !can_run() {
+        return;
+    }
+    let mut stage = writing(&["def double(x):\n    return x + x\n", RIGHT]);
+    fs::write(stage.folder.path().join("other.py"), "def write_tests():\n    return 1\n").unwrap();
+    stage.ask("Change calc.py: double adds", Decision::Once).await;
+    let events = stage.ask("Now write tests for it into test_double.py", Decision::Once).await;
+    assert_eq!(super::end(&events), (Outcome::Done, "1 file was changed: test_double.py; the check passes".into()));
+    let seen = stage.engine.requests()[1].messages.clone();
+    assert!(seen.iter().all(|message| !message.content.contains("return 1")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_table_without_end_is_closed_and_gone_on_behind() {
+    if !can_run() {
+        return;
+    }
+    let begin = "import pytest\nfrom calc import double\n\n\n@pytest.mark.parametrize(\"x, y\", [\n";
+    let rows = |count: usize| -> String { (0..count).map(|n| format!("    ({n}, {}),\n", 2 * n)).collect() };
+    let end = "def test_double(x, y):\n    assert double(x) == y\n";
+    let script = vec![text(&(begin.to_owned() + &rows(30))), text(&format!("{end}```"))];
+    let mut stage = stage(script, small);
+    fs::write(stage.folder.path().join("calc.py"), "def double(x):\n    return 2 * x\n").unwrap();
+    let events = stage.ask(REQUEST, Decision::Once).await;
+    assert_eq!(super::end(&events), (Outcome::Done, "1 file was changed: test_double.py; the check passes".into()));
+    assert_eq!(written(&stage), format!("{begin}{}])\n{end}", rows(8)));
+    assert!(stage.engine.requests()[1].prefix.ends_with("    (7, 14),\n])\n"));
+}
