@@ -7,7 +7,7 @@ use super::check::{Check, Checked};
 use super::list::{closing, shortened};
 use super::preparation::Prepared;
 use super::step::Step;
-use super::turn::{DOUBTS, Turn};
+use super::turn::{DOUBTS, Turn, TurnError};
 use super::{Event, project, prompt, wording};
 use crate::code::is_test;
 use crate::dialect::{Message, Role};
@@ -22,26 +22,27 @@ const ROOM: usize = 600;
 const NOT_RUN: &[&str] = &["no tests ran", "No module named pytest"];
 
 impl Turn<'_> {
-    /// Begins with `files` where they are one new file of tests that can be run alone, and the code that they test is before the model.
-    pub(super) fn begin_new_tests(&mut self, files: &[RelPath]) -> bool {
-        let [path] = files else { return false };
-        let workspace = &self.session.workspace;
-        let is_code = |seen: &RelPath| {
-            !is_test(seen.as_str())
-                && prompt::language(seen.as_str()) == prompt::language(path.as_str())
-                && workspace.is_file(seen)
-        };
-        let is_settled = self.check.is_some() || workspace.is_file(path) || !self.record.seen().iter().any(is_code);
+    /// Begins with `files` where they are one new file of tests that can be run alone, and the code that they test is there.
+    pub(super) async fn begin_new_tests(&mut self, files: &[RelPath]) -> Result<bool, TurnError> {
+        let [path] = files else { return Ok(false) };
+        let is_settled = self.check.is_some() || self.session.workspace.is_file(path);
         if is_settled || !wording::wants_passing_tests(&self.asked) || !self.allows_checks() {
-            return false;
+            return Ok(false);
         }
-        let Some(command) = project::alone(path) else { return false };
+        let Some(command) = project::alone(path) else { return Ok(false) };
+        let is_code = |seen: &RelPath| {
+            !is_test(seen.as_str()) && prompt::language(seen.as_str()) == prompt::language(path.as_str())
+        };
+        // Else they may be of what is yet to be written.
+        if !self.record.seen().iter().any(is_code) && !self.locate_tested(path).await {
+            return Ok(false);
+        }
         self.check = Some(Check::from(command));
         // It took no time, since nothing was there.
         self.checked_before = Some(Duration::ZERO);
         self.ask_for_new(path);
         self.prepared = Some(Prepared { path: Some(path.clone()), are_new_tests: true, ..Prepared::at(self.mark()) });
-        true
+        Ok(true)
     }
 
     /// Asks for a new file.
@@ -65,7 +66,6 @@ impl Turn<'_> {
         self.are_new_tests().then(|| self.open_tokens() * 2 + ROOM)
     }
 
-    /// Ends new tests that know no end behind what is enough of them.
     /// The beginning of new tests that ended in a table of cases without end: the table, closed behind what is enough of it.
     pub(super) fn closed_table(&self, step: &Step) -> Option<String> {
         let begun = Some(shortened(&step.text)).filter(|_| self.are_new_tests() && step.is_list)?;
@@ -73,6 +73,7 @@ impl Turn<'_> {
         (!end.is_empty()).then(|| begun + &end)
     }
 
+    /// Ends new tests that know no end behind what is enough of them.
     pub(super) fn end_tests(&self, step: &mut Step, fence: &str) {
         let ended = match step.usage.stop {
             Stop::Loop if step.is_list => shortened(&step.text),

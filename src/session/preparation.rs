@@ -79,7 +79,7 @@ impl Turn<'_> {
             return Ok(Some(Outcome::Interrupted));
         }
         let files = self.files().await?;
-        if self.begin_new_tests(&files) {
+        if self.begin_new_tests(&files).await? {
             return Ok(None);
         }
         if !files.is_empty() {

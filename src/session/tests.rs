@@ -1,6 +1,7 @@
 //! The loop through its door, with a scripted model and real files: asserted is what the model would see next.
 
 mod guided;
+mod located;
 mod new_tests;
 
 use std::fs;

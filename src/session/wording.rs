@@ -87,14 +87,41 @@ const REMOVING: &[&str] = &[
     "clean", "convert", "delete", "inline", "merge", "refactor", "replace", "rewrite", "simplify", "strip", "unused",
 ];
 
+/// Behind one of these, among the first words, "it" is something that was spoken of before.
+const PLACES: &[&str] = &["for", "from", "in", "of", "to"];
+const FIRST: usize = 8;
+/// Before one of these "it" is what comes then.
+const NOTHING_YET: &[&str] = &["clear", "easier", "easy", "impossible", "possible", "so"];
+
 /// Whether what a file defines may be gone from it behind a request.
 pub(super) fn may_remove(request: &str) -> bool {
     [REMOVING, MOVING, TAKING].iter().any(|words| has(request, words))
 }
 
+/// Whether a request goes on with what was spoken of before it, as "now make it round the result" and "add type hints to it" do.
+pub(super) fn goes_on(request: &str) -> bool {
+    let words: Vec<String> = request.split_whitespace().map(|word| bare(word).to_lowercase()).collect();
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let order = words.iter().position(|word| !COURTESIES.contains(&word.as_str()) && word != "and");
+    let is_ordered = order.is_some_and(|at| {
+        ["it", "its", "them", "their"].contains(&word(at + 1)) && !NOTHING_YET.contains(&word(at + 2))
+    });
+    // In "fix the parser so that it reads tabs" it is the parser.
+    let is_behind = |at: usize| PLACES.contains(&word(at - 1)) && ["it", "them"].contains(&word(at));
+    is_ordered || (1..words.len().min(FIRST)).any(is_behind)
+}
+
 /// Whether one of these words stands in a request.
 fn has(request: &str, words: &[&str]) -> bool {
     request.split_whitespace().any(|word| words.contains(&bare(word).to_lowercase().as_str()))
+}
+
+/// Whether a word orders something, speaks of tests or is polite, whatever it may be the name of.
+pub(super) fn is_order(word: &str) -> bool {
+    let word = word.to_lowercase();
+    [CHANGING, MOVING, MAKING, TAKING, TESTS, COURTESIES, &["write", "run"]]
+        .iter()
+        .any(|words| words.contains(&word.as_str()))
 }
 
 /// Whether a request wants tests that should pass: of a mistake, or of what is yet to be written, the right ones fail.
@@ -271,6 +298,29 @@ mod tests {
             ],
         );
         check(Some(Intent::Command), &["Run the tests", "Please run pytest", "Run it, but don't change anything."]);
+    }
+
+    #[test]
+    fn what_stands_for_something_before_goes_on() {
+        for request in [
+            "Make it round the result",
+            "Now make it faster, please.",
+            "Can you rename its parameter to y?",
+            "And now write tests for it into test_calc.py",
+            "Add type hints to them",
+        ] {
+            assert!(goes_on(request), "{request}");
+        }
+        for request in [
+            "Fix the parser so that it reads tabs",
+            "Make it possible to export the cart as CSV",
+            "Move the User class to its own file",
+            "Add a method that counts the items of the cart",
+            "it",
+            "",
+        ] {
+            assert!(!goes_on(request), "{request}");
+        }
     }
 
     #[test]

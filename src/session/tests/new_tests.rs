@@ -61,6 +61,18 @@ async fn new_tests_that_pass_are_left_as_they_are() {
 }
 
 #[tokio::test]
+async fn code_that_is_named_by_its_function_alone_is_found_for_its_tests() {
+    if !can_run() {
+        return;
+    }
+    let mut stage = writing(&[RIGHT]);
+    let events = stage.ask("Write tests for double into test_double.py", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: test_double.py; the check passes".into()));
+    let seen = stage.engine.requests()[0].messages.clone();
+    assert!(seen.iter().any(|message| message.content.contains("return 2 * x")), "{seen:?}");
+}
+
+#[tokio::test]
 async fn new_tests_that_go_on_failing_stay_and_are_said_to() {
     if !can_run() {
         return;
