@@ -129,6 +129,7 @@ impl Turn<'_> {
                 |content: &String| syntax::new_errors(path.as_str().as_ref(), Some(&block.file), content).is_empty();
             let content = block.content(&text).filter(|_| usage.stop == Stop::End).filter(is_sound);
             let Some(content) = content else { continue };
+            let content = self.with_missing_imports(path, block, content);
             if let Some(end) = self.try_candidate(path, &block.file, content).await? {
                 return Ok(end);
             }

@@ -193,7 +193,7 @@ impl Turn<'_> {
     async fn rewrite(&mut self, path: &RelPath) -> Result<Act, TurnError> {
         let block = self.next_block(path);
         let mut step = self.write_block(&block).await?;
-        let content = block.content(&step.text);
+        let content = block.content(&step.text).map(|new| self.with_missing_imports(path, &block, new));
         if let (None, Piece::Addition(_), Some(prepared)) = (&content, &block.piece, &mut self.prepared) {
             prepared.misfits += 1;
         }

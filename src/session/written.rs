@@ -8,7 +8,7 @@ use super::addition::Addition;
 use super::part::{Part, is_function};
 use super::step::Limits;
 use super::turn::Turn;
-use crate::code::{Definition, definitions};
+use crate::code::{Definition, Index, definitions};
 use crate::dialect::Call;
 use crate::workspace::{RelPath, common_lines};
 
@@ -22,6 +22,17 @@ impl Turn<'_> {
             }
             _ => write_call(path, content),
         }
+    }
+
+    /// What a file becomes, with the imports that it lacks. What is written by the lines that differ goes without: it would have to
+    /// give all that stands between an import and the rest.
+    pub(super) fn with_missing_imports(&self, path: &RelPath, block: &Block, content: String) -> String {
+        let session = &self.session;
+        if matches!(block.piece, Piece::Part(_)) || !self.fits_whole(session.engine.count(&block.file)) {
+            return content;
+        }
+        let complete = |index: &Index| index.with_missing_imports(path.as_str(), Some(&block.file), content);
+        session.settings.index.ask(&session.workspace, complete)
     }
 }
 

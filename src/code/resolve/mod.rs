@@ -1,6 +1,7 @@
 //! Which definition a use of a name certainly means: by the scopes of the language and by imports, followed from file to file.
 //! What depends on the type of a value is left open, so that a tool may change what is certain without asking.
 
+mod missing;
 mod python;
 mod scope;
 mod undefined;

@@ -120,7 +120,8 @@ pub fn module_name(from: Node<'_>, text: &str) -> Import {
     dotted(name)
 }
 
-fn dotted(name: &str) -> Import {
+/// The module that a dotted name is.
+pub fn dotted(name: &str) -> Import {
     let rest = name.trim_start_matches('.');
     let parts = rest.split('.').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
     Import { level: name.len() - rest.len(), parts, name: None }

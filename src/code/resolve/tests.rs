@@ -294,3 +294,81 @@ fn only_what_an_edit_brings_in_is_told() {
     let told: Vec<String> = index.new_undefined("a.py", Some(before), after).iter().map(ToString::to_string).collect();
     assert_eq!(told, ["line 2: `missing` is not defined"]);
 }
+
+#[test]
+fn what_is_lacking_is_imported_from_where_it_plainly_is() {
+    let (_folder, index) = index(&[
+        ("shop/__init__.py", ""),
+        (
+            "shop/cart.py",
+            "from shop.report import report\nLIMIT = 3\nstate = 1\n\nclass Item: pass\n\nclass Cart:\n    def inner(self): pass\n",
+        ),
+        ("shop/report.py", "def report(): pass\n"),
+        ("src/app/run.py", "def start(): pass\n"),
+        ("src/app/main.py", "from src.app.other import x\n"),
+        ("src/app/other.py", "x = 1\n"),
+        ("far/away.py", "def distant(): pass\n"),
+        ("script.py", "def helper(): pass\ndef twice(): pass\n"),
+        ("other.py", "def twice(): pass\nclass Path: pass\n"),
+        ("loop.py", "import script\nfrom loop2 import (a, b)\n"),
+        ("loop2.py", "import end\ndef round_about(): pass\n"),
+        ("end.py", ""),
+        ("tests/test_cart.py", "def made(): pass\n"),
+        ("math.py", ""),
+    ]);
+    let check = |path: &str, text: &str, expected: &str| {
+        assert_eq!(index.with_missing_imports(path, None, text.to_owned()), expected, "{path}");
+    };
+    let same = |path: &str, text: &str| check(path, text, text);
+    check("tests/test_cart.py", "Item(LIMIT)\n", "from shop.cart import Item, LIMIT\n\nItem(LIMIT)\n");
+    check("main.py", "helper()\n", "from script import helper\n\nhelper()\n");
+    // As others call what lies beside it.
+    check("main.py", "start()\n", "from src.app.run import start\n\nstart()\n");
+    check(
+        "shop/view.py",
+        "from .report import report\n\nCart()\n",
+        "from .report import report\nfrom .cart import Cart\n\nCart()\n",
+    );
+    check(
+        "main.py",
+        "re.compile('a')\nx: List[int] = defaultdict(int)\n",
+        "import re\nfrom typing import List\nfrom collections import defaultdict\n\nre.compile('a')\nx: List[int] = defaultdict(int)\n",
+    );
+    // Two files define it, or one and the library; it is a method, a variable, stands in tests, nobody knows it or how its module
+    // is called, the import would go round in a circle; a word that is not called, a module of that name, a module's module.
+    same("main.py", "twice()\nPath()\n");
+    same("main.py", "inner()\nprint(state)\n");
+    same("main.py", "made()\nunknown()\nre = 1\njson\n");
+    same("main.py", "distant()\n");
+    same("shop/report.py", "Item()\n");
+    same("end.py", "round_about()\n");
+    same("main.py", "print(product.price)\n");
+    same("main.py", "sqrt(2)\n");
+    check("main.py", "x: deque = deque()\n", "from collections import deque\n\nx: deque = deque()\n");
+    same("main.py", "logging.handlers.X()\n");
+}
+
+#[test]
+fn an_import_goes_behind_the_others_and_nowhere_else() {
+    let (_folder, index) = index(&[("m.py", "def a(): pass\ndef b(): pass\n")]);
+    let check = |text: &str, expected: &str| {
+        assert_eq!(index.with_missing_imports("x.py", None, text.to_owned()), expected);
+    };
+    check("from m import a\r\n\r\na(b())\r\n", "from m import a, b\r\n\r\na(b())\r\n");
+    check(
+        "from m import (  # all\n    a,\n)\n\na(b())\n",
+        "from m import (  # all\n    a,\n)\nfrom m import b\n\na(b())\n",
+    );
+    check("from m import a  # why\n\na(b())\n", "from m import a, b  # why\n\na(b())\n");
+    check(
+        "Q = \"\"\"\nselect *\nfrom users\n\"\"\"\n\nb()\n",
+        "from m import b\n\nQ = \"\"\"\nselect *\nfrom users\n\"\"\"\n\nb()\n",
+    );
+    check("#!/usr/bin/env python3\n'Doc.'\nb()\n", "#!/usr/bin/env python3\n'Doc.'\n\nfrom m import b\n\nb()\n");
+    check(
+        "'''Doc.\n\nfrom m import a\n'''\nfrom __future__ import annotations\n\nb()\n",
+        "'''Doc.\n\nfrom m import a\n'''\nfrom __future__ import annotations\nfrom m import b\n\nb()\n",
+    );
+    check("import sys\nP = b()\nimport os\n", "import sys\nfrom m import b\nP = b()\nimport os\n");
+    check("b()", "from m import b\n\nb()");
+}

@@ -57,6 +57,17 @@ async fn a_change_that_uses_what_nothing_defines_is_drawn_anew_twice_at_most() {
 }
 
 #[tokio::test]
+async fn an_import_that_was_forgotten_is_put_in() {
+    let body = "def f(x):\n    return math.floor(x)\n";
+    let mut stage = stage(vec![text("change"), text(&format!("{body}```"))], small);
+    fs::write(stage.folder.path().join("calc.py"), "def f(x):\n    return max(x)\n").unwrap();
+    let events = stage.ask("calc.py should round down", Decision::Once).await;
+    assert_eq!(end(&events), (Outcome::Done, "1 file was changed: calc.py".into()));
+    let file = fs::read_to_string(stage.folder.path().join("calc.py")).unwrap();
+    assert_eq!(file, format!("import math\n\n{body}"));
+}
+
+#[tokio::test]
 async fn a_change_that_loses_what_was_defined_is_drawn_anew_twice_at_most() {
     let (kept, lost) = ("def f():\n    return 2\n\ndef g():\n    return 1\n", "def f():\n    return 2\n");
     let request = "calc.py should have an f that returns 2";
