@@ -10,6 +10,8 @@ use super::{body, write};
 const PLAIN: &str = r"`{0,2}([^`\n][^\n]*)?\n";
 /// A line that opens a fence within the body.
 const OPENER: &str = r"`{3,}[ \t]*[^`\s][^\n]*\n";
+/// A line that is no marker of a new text's end: behind one nothing may come but the block's end.
+const UNMARKED: &str = r">{0,6}([^>\n][^\n]*)?\n";
 /// What is written without quotes; see `write::is_bare`.
 const BARE: &str = r#"/[^\s\x00-\x1f\x7f-\x9f"'`=]+/"#;
 const QUOTED: &str = r#"/"([^"\\\x00-\x1f]|\\(["\\bfnrt]|u[0-9a-f]{4}))*"/"#;
@@ -39,7 +41,7 @@ pub(super) fn call(lark: &mut Lark, variant: &Variant) -> String {
             parts.push(quote(&format!("<<<<<<< {}\n", old.label)));
             parts.push(section(lark, argument(&old.name), &until("=======\\n"), "=======\n"));
             let end = format!(">>>>>>> {}\n```\n", new.label);
-            let free = format!("/((?s:.)*\\n)?/ {}", quote(&end));
+            let free = format!("/({UNMARKED})*/ {}", quote(&end));
             parts.push(section(lark, argument(&new.name), &free, &end));
         }
     }
