@@ -57,8 +57,12 @@ impl Index {
     /// plain where each comes from. The same text where nothing is lacking or plain, and in a language whose scopes are not known.
     pub fn with_missing_imports(&self, path: &str, before: Option<&str>, after: String) -> String {
         let lacks = self.new_undefined(path, before, &after);
+        if lacks.is_empty() {
+            return after;
+        }
+        let Some(module) = python::read(after.clone()) else { return after };
         let mut resolver = Resolver::new(self);
-        let import_of = |lack| Some((lack, resolver.import_of(path, lack, &after)?));
+        let import_of = |lack| Some((lack, resolver.import_of(path, lack, &module)?));
         let imports: Vec<(&Undefined, MissingImport)> = lacks.iter().filter_map(import_of).collect();
         let lacks = |text: &str, name: &str| self.new_undefined(path, None, text).iter().any(|lack| lack.name == name);
         imports.iter().fold(after, |text, (lack, import)| {
@@ -68,17 +72,16 @@ impl Index {
 }
 
 impl Resolver<'_> {
-    /// The import that defines an undefined name of a text in `file`.
-    fn import_of(&mut self, file: &str, lack: &Undefined, text: &str) -> Option<MissingImport> {
+    /// The import that defines an undefined name of a module in `file`.
+    fn import_of(&mut self, file: &str, lack: &Undefined, within: &Module) -> Option<MissingImport> {
         let Undefined { name, from: None, .. } = lack else { return None };
-        let module = python::read(text.to_owned())?;
-        let used = Used::of(&module, name)?;
+        let used = Used::of(within, name)?;
         let from = |module: &str| Some(MissingImport { module: module.to_owned(), name: Some(name.clone()) });
         let has = |names: &str| names.split(' ').any(|other| other == name);
         let library = NAMES.iter().find(|(module, names)| has(names) && !self.lies_near(file, module));
         match (self.own_module(file, name), library) {
             (Own::Unclear, _) | (Own::One(_), Some(_)) => None,
-            (Own::One(definer), None) => self.called(&definer, file, text).and_then(|module| from(&module)),
+            (Own::One(definer), None) => self.called(&definer, file, &within.text).and_then(|module| from(&module)),
             // A word that has its own meaning is what the library has only where it is called.
             (Own::None, Some((module, _))) if used.is_called || name.starts_with(char::is_uppercase) => from(module),
             (Own::None, _) => {
@@ -161,8 +164,8 @@ impl Resolver<'_> {
         let own = text.lines().find_map(|line| as_sibling(importer, line));
         let others = || {
             let files = self.index.files.keys().filter(|path| python::is_python(path)).take(READ);
-            let texts = files.filter_map(|path| Some((path, self.index.text(path)?)));
-            texts.into_iter().find_map(|(path, text)| text.lines().find_map(|line| as_sibling(path, line)))
+            let mut texts = files.filter_map(|path| Some((path, self.index.text(path)?)));
+            texts.find_map(|(path, text)| text.lines().find_map(|line| as_sibling(path, line)))
         };
         let is_bare =
             folder.is_empty() || (folder_of(importer) == folder && !self.index.knows(&format!("{folder}/__init__.py")));
