@@ -45,7 +45,8 @@ impl CodeIndex {
 impl Kept {
     fn open(workspace: &Workspace, store: Option<PathBuf>) -> Self {
         // What a dry run changes leaves no trace on the disk.
-        let watch = if workspace.is_dry_run() { None } else { Watch::new(workspace.root()) };
+        let marks = store.as_deref().and_then(Path::parent).filter(|_| !workspace.is_dry_run());
+        let watch = marks.and_then(|marks| Watch::new(workspace.root(), marks));
         Self { index: Index::open(workspace.root(), store), watch, ignored: BTreeSet::new() }
     }
 

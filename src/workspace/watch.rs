@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tempfile::TempDir;
 
 use super::RelPath;
 use crate::filesystem::is_local;
@@ -41,9 +41,16 @@ pub struct Watch {
     root: PathBuf,
     watcher: Mutex<RecommendedWatcher>,
     seen: Arc<Seen>,
-    /// Where marks are left; watched too.
-    marks: TempDir,
+    marks: Marks,
     rules: Mutex<Rules>,
+}
+
+/// Files that are left for a moment in a folder that is watched too.
+#[derive(Debug, Clone)]
+struct Marks {
+    folder: PathBuf,
+    /// What their names begin with, and those of no other process in the same folder.
+    prefix: String,
 }
 
 #[derive(Debug, Default)]
@@ -64,17 +71,19 @@ struct State {
 }
 
 impl Watch {
-    /// Begins to watch; no folder yet. `None` where that is not possible.
-    pub fn new(root: &Path) -> Option<Self> {
+    /// Begins to watch; no folder yet. Marks are left in the folder `marks`, which is made where it is not there. `None` where
+    /// that is not possible.
+    pub fn new(root: &Path, marks: &Path) -> Option<Self> {
         if !cfg!(target_os = "linux") || !is_local(root) {
             return None;
         }
-        let marks = tempfile::Builder::new().prefix("moru-watch-").tempdir().ok()?;
+        fs::create_dir_all(marks).ok()?;
+        let marks = Marks::new(marks.canonicalize().ok()?);
         let seen = Arc::new(Seen::default());
-        let (own, place) = (seen.clone(), marks.path().to_owned());
+        let (own, place) = (seen.clone(), marks.clone());
         let watcher = notify::recommended_watcher(move |event| own.take(event, &place));
         let mut watcher = watcher.inspect_err(|error| tracing::debug!(%error, "the workspace is not watched")).ok()?;
-        watcher.watch(marks.path(), RecursiveMode::NonRecursive).ok()?;
+        watcher.watch(&marks.folder, RecursiveMode::NonRecursive).ok()?;
         seen.lock().anything = true;
         let rules = Mutex::new(Rules::around(root));
         Some(Self { root: root.to_owned(), watcher: Mutex::new(watcher), seen, marks, rules })
@@ -101,7 +110,7 @@ impl Watch {
             return false;
         }
         let wanted: HashSet<&Path> =
-            folders.iter().map(PathBuf::as_path).filter(|at| *at != self.marks.path()).collect();
+            folders.iter().map(PathBuf::as_path).filter(|at| *at != self.marks.folder).collect();
         let (new, old) = {
             let mut state = self.seen.lock();
             let old: Vec<PathBuf> = state.folders.iter().filter(|at| !wanted.contains(at.as_path())).cloned().collect();
@@ -136,13 +145,28 @@ impl Watch {
         state.left += 1;
         let mark = state.left;
         drop(state);
-        let path = self.marks.path().join(mark.to_string());
+        let path = self.marks.path(mark);
         let left = fs::write(&path, "");
         let state = self.seen.lock();
         let waited = self.seen.marked.wait_timeout_while(state, PATIENCE, |state| left.is_ok() && state.mark < mark);
         let reached = waited.unwrap_or_else(PoisonError::into_inner).0.mark >= mark;
         let _ = fs::remove_file(path);
         reached
+    }
+}
+
+impl Marks {
+    fn new(folder: PathBuf) -> Self {
+        Self { folder, prefix: format!("mark-{:016x}-", RandomState::new().build_hasher().finish()) }
+    }
+
+    fn path(&self, mark: u64) -> PathBuf {
+        self.folder.join(format!("{}{mark}", self.prefix))
+    }
+
+    /// The mark that a file of their folder is.
+    fn read(&self, name: &Path) -> Option<u64> {
+        name.to_str()?.strip_prefix(&self.prefix)?.parse().ok()
     }
 }
 
@@ -182,8 +206,7 @@ impl Seen {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event; `marks` is the folder of marks.
-    fn take(&self, event: notify::Result<notify::Event>, marks: &Path) {
+    fn take(&self, event: notify::Result<notify::Event>, marks: &Marks) {
         let mut state = self.lock();
         let event = event.ok().filter(|event| !event.need_rescan());
         let Some(event) = event else {
@@ -196,9 +219,8 @@ impl Seen {
             return;
         }
         for path in event.paths {
-            if let Ok(name) = path.strip_prefix(marks) {
-                let mark = name.to_str().and_then(|name| name.parse().ok());
-                state.mark = state.mark.max(mark.unwrap_or_default());
+            if let Ok(name) = path.strip_prefix(&marks.folder) {
+                state.mark = state.mark.max(marks.read(name).unwrap_or_default());
                 self.marked.notify_all();
                 continue;
             }

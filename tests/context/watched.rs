@@ -17,7 +17,7 @@ fn workspace(folder: &Folder) -> Workspace {
 fn after_any_change_the_index_of_a_session_is_as_a_fresh_one() {
     let folder = Folder::new(&[("a.py", "def f(): pass\n"), ("b.py", "f()\n"), ("c/d.rs", "fn f() {}\n")]);
     let (workspace, index) = (workspace(&folder), CodeIndex::new(folder.store()));
-    if Watch::new(workspace.root()).is_none() {
+    if Watch::new(workspace.root(), folder.state()).is_none() {
         eprintln!("files cannot be watched here: only walking is tested");
     }
     let at = |path: &str| folder.path().join(path);
@@ -63,7 +63,7 @@ fn a_watch_names_what_changed_and_nothing_else() {
     let folder =
         Folder::new(&[("a.py", "1\n"), ("sub/b.py", "2\n"), ("ignored/c.py", "3\n"), (".gitignore", "ignored\n")]);
     let workspace = workspace(&folder);
-    let Some(watch) = Watch::new(workspace.root()) else {
+    let Some(watch) = Watch::new(workspace.root(), folder.state()) else {
         eprintln!("skipped: files cannot be watched here");
         return;
     };
