@@ -62,6 +62,11 @@ impl Grammars {
         Self { factory: cell, builder: builder.ok() }
     }
 
+    /// A thread is still busy with the vocabulary.
+    pub fn is_being_made(&self) -> bool {
+        self.builder.as_ref().is_some_and(|builder| !builder.is_finished())
+    }
+
     /// A matcher for `lark`.
     ///
     /// # Errors

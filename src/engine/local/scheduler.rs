@@ -168,14 +168,15 @@ impl<'m> Scheduler<'m> {
         let urgent = self.running.iter().position(|g| g.is_reading() && g.slot() == FIRST);
         let reading = urgent.or_else(|| self.running.iter().position(Generation::is_reading));
         let writing = (0..self.running.len()).filter(|&i| urgent.is_none() && !self.running[i].is_reading());
+        let portion = self.worker.portion();
         let (mut rows, mut parts) = (Vec::new(), Vec::new());
         for index in writing.chain(reading) {
             let generation = &self.running[index];
             // What is read in the background gives way sooner, and what is read ahead loses the batch that it gives way in.
             let most = match urgent {
-                Some(_) if generation.reads_ahead() => self.worker.chunk / 4,
-                Some(_) => self.worker.chunk,
-                None => self.worker.chunk / 2,
+                Some(_) if generation.reads_ahead() => portion / 4,
+                Some(_) => portion,
+                None => portion / 2,
             };
             let (tokens, all) = generation.tokens(&self.worker, most.saturating_sub(rows.len()).max(1));
             parts.push(Part { generation: index, first: rows.len(), count: tokens.len() });

@@ -57,7 +57,7 @@ pub trait Crowd {
 /// What Linux tells of them; elsewhere nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct System {
-    /// Threads of this process that run now.
+    /// Threads of this process that run now, and are not to be made way for.
     pub own: usize,
 }
 
@@ -124,6 +124,11 @@ impl Threads {
     /// program: 54 tokens a second with one thread, 36 with two).
     pub fn now(&self) -> usize {
         self.now
+    }
+
+    /// Something else was made way for.
+    pub fn is_crowded(&self) -> bool {
+        self.now < self.most
     }
 
     /// Settles what to begin a generation with.

@@ -34,6 +34,9 @@ const NODES: usize = 16;
 /// all of it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Beside other programs a batch of reading is so many times smaller.
+const CROWDED: usize = 8;
+
 /// So often one token is begun again with another number of threads.
 const MOST_RESTARTS: usize = 4;
 
@@ -89,6 +92,8 @@ pub struct Worker<'m> {
     pub draft_model: Option<DraftModel<'m>>,
     /// Only one generation runs.
     pub alone: bool,
+    /// Layers are on a GPU.
+    on_gpu: bool,
     snapshots: Option<Snapshots>,
 }
 
@@ -116,6 +121,7 @@ impl<'m> Worker<'m> {
             pace: Pace::expected(gpu),
             draft_model: None,
             alone: true,
+            on_gpu: gpu,
             snapshots,
         }
     }
@@ -150,9 +156,15 @@ impl<'m> Worker<'m> {
 
     /// Settles how many threads to begin with, or to go on with between two batches.
     pub fn look_around(&mut self) {
-        // Of llama.cpp's threads only this one runs now.
-        self.threads.begin(&System { own: 1 });
+        // Of llama.cpp's threads only this one runs now. What is still done for a start is over soon, and the first prompt is long.
+        let own = 1 + usize::from(self.grammars.is_being_made());
+        self.threads.begin(&System { own });
         self.looked = Instant::now();
+    }
+
+    /// Tokens to read at a time now: few beside other programs, so that it is soon seen when these have ended.
+    pub fn portion(&self) -> usize {
+        if self.threads.is_crowded() && !self.on_gpu { self.chunk / CROWDED } else { self.chunk }
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
