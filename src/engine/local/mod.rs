@@ -1,6 +1,8 @@
 //! A model in this process: llama.cpp on a worker thread.
 
 mod adapter;
+#[cfg(target_os = "linux")]
+mod buffers;
 mod checkpoint;
 mod draft_model;
 mod generate;
