@@ -1,4 +1,5 @@
-//! On Linux the linker puts functions of `src/engine/local/buffers.rs` in the place of some of llama.cpp's.
+//! On Linux the linker puts functions of `src/engine/local/buffers.rs` in the place of some of llama.cpp's. A program
+//! of another package that uses the library must be linked in the same way.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

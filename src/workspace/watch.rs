@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -77,8 +78,7 @@ impl Watch {
         if !cfg!(target_os = "linux") || !is_local(root) {
             return None;
         }
-        fs::create_dir_all(marks).ok()?;
-        let marks = Marks::new(marks.canonicalize().ok()?);
+        let marks = Marks::new(marks).ok().filter(|marks| !root.starts_with(&marks.folder))?;
         let seen = Arc::new(Seen::default());
         let (own, place) = (seen.clone(), marks.clone());
         let watcher = notify::recommended_watcher(move |event| own.take(event, &place));
@@ -151,13 +151,25 @@ impl Watch {
         let waited = self.seen.marked.wait_timeout_while(state, PATIENCE, |state| left.is_ok() && state.mark < mark);
         let reached = waited.unwrap_or_else(PoisonError::into_inner).0.mark >= mark;
         let _ = fs::remove_file(path);
+        if left.is_ok() && !reached {
+            // Their folder may have been removed with the cache, and made again.
+            let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = watcher.unwatch(&self.marks.folder);
+            let _ = watcher.watch(&self.marks.folder, RecursiveMode::NonRecursive);
+        }
         reached
     }
 }
 
 impl Marks {
-    fn new(folder: PathBuf) -> Self {
-        Self { folder, prefix: format!("mark-{:016x}-", RandomState::new().build_hasher().finish()) }
+    /// In a folder that is made where it is not there. Fails where no mark can be left in it.
+    fn new(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let prefix = format!("mark-{:016x}-", RandomState::new().build_hasher().finish());
+        let marks = Self { folder: folder.canonicalize()?, prefix };
+        fs::write(marks.path(0), "")?;
+        fs::remove_file(marks.path(0))?;
+        Ok(marks)
     }
 
     fn path(&self, mark: u64) -> PathBuf {

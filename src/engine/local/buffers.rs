@@ -1,6 +1,7 @@
 //! llama.cpp's large buffers, on Linux. The linker puts these functions in the place of ggml's of the same names (`--wrap`, see
-//! `build.rs`); what they cannot do better they leave to those, which are called `__real_…` here. They use what ggml's headers
-//! promise and nothing else.
+//! `build.rs`); what they cannot do better they leave to those, which are called `__real_…` here. They call what stands in ggml's
+//! headers. What they take for granted beyond that holds for the pinned version, and is tested below: plain buffers of the
+//! processor are private memory, and weights are laid out group of rows by group of rows, each at its old place.
 //!
 //! - A KV cache is as long as the longest conversation that has room, and is cleared when it is made. Fresh memory is clear: what
 //!   no conversation has reached takes neither memory nor time.
@@ -27,13 +28,14 @@ unsafe extern "C" {
 /// As ggml's: the buffer lives, and nobody uses it at the same time.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_ggml_backend_buffer_clear(buffer: sys::ggml_backend_buffer_t, value: u8) {
-    // SAFETY: the buffer lives. Those of this type are from `ggml_aligned_malloc`, so the range is private memory of no file,
-    // which reads as zeros behind this advice; nobody uses it, and what the advice does not reach is within it too.
+    // SAFETY: the buffer lives. Those of this type that have a base are from `ggml_aligned_malloc`, so the range is private memory
+    // of no file, which reads as zeros behind this advice; nobody uses it, and what the advice does not reach is within it too.
     unsafe {
         let is_plain = || sys::ggml_backend_buffer_get_type(buffer) == sys::ggml_backend_cpu_buffer_type();
         if value == 0 && sys::ggml_backend_buffer_get_size(buffer) >= LARGE && is_plain() {
             let (base, size) = (sys::ggml_backend_buffer_get_base(buffer), sys::ggml_backend_buffer_get_size(buffer));
-            if let Some((before, len)) = advise(base, size, libc::MADV_DONTNEED) {
+            let cleared = if base.is_null() { None } else { give_back(base, size) };
+            if let Some((before, len)) = cleared {
                 let base = base.cast::<u8>();
                 base.write_bytes(0, before);
                 base.add(before + len).write_bytes(0, size - before - len);
@@ -63,21 +65,21 @@ unsafe extern "C" fn __wrap_ggml_backend_tensor_set(
     }
 }
 
-/// Gives advice on the whole pages of a large range. Returns how many bytes lie in front of them and how many they are; `None`
-/// where it was not taken.
+/// Gives the whole pages of a large range back, which read as zeros from then on. Returns how many bytes lie in front of them and
+/// how many they are; `None` where nothing was done.
 ///
 /// # Safety
-/// The range is allocated, and what the advice does to it may be done.
-unsafe fn advise(start: *mut c_void, size: usize, advice: libc::c_int) -> Option<(usize, usize)> {
+/// The range is private memory of no file, and nobody uses it.
+unsafe fn give_back(start: *mut c_void, size: usize) -> Option<(usize, usize)> {
     // SAFETY: only asks.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(LARGE);
     let before = start.cast::<u8>().align_offset(page);
-    if size < LARGE || before > size {
+    if before > size {
         return None;
     }
     let len = (size - before) / page * page;
     // SAFETY: it lies within the range.
-    let taken = unsafe { libc::madvise(start.cast::<u8>().add(before).cast(), len, advice) };
+    let taken = unsafe { libc::madvise(start.cast::<u8>().add(before).cast(), len, libc::MADV_DONTNEED) };
     (taken == 0).then_some((before, len))
 }
 
@@ -149,7 +151,7 @@ impl Shared<'_> {
 mod tests {
     use super::*;
 
-    /// A tensor of 4-bit weights in a buffer for repacked ones; `None` where this processor wants none.
+    /// A tensor in a buffer for repacked ones; `None` where this processor takes that kind as it is.
     struct Weights {
         context: *mut sys::ggml_context,
         buffer: sys::ggml_backend_buffer_t,
@@ -157,7 +159,7 @@ mod tests {
     }
 
     impl Weights {
-        fn new(row: i64, rows: i64) -> Option<Self> {
+        fn new(kind: sys::ggml_type, row: i64, rows: i64) -> Option<Self> {
             // Its log is not for the screen.
             super::super::backend().unwrap();
             type Extra = unsafe extern "C" fn(sys::ggml_backend_dev_t) -> *mut sys::ggml_backend_buffer_type_t;
@@ -174,10 +176,10 @@ mod tests {
                 while !(*list).is_null() && CStr::from_ptr(sys::ggml_backend_buft_name(*list)) != REPACKED {
                     list = list.add(1);
                 }
-                let kind = Some(*list).filter(|kind| !kind.is_null())?;
+                let place = Some(*list).filter(|place| !place.is_null())?;
                 let context = sys::ggml_init(params);
-                let tensor = sys::ggml_new_tensor_2d(context, sys::GGML_TYPE_Q4_K, row, rows);
-                let buffer = sys::ggml_backend_alloc_ctx_tensors_from_buft(context, kind);
+                let tensor = sys::ggml_new_tensor_2d(context, kind, row, rows);
+                let buffer = sys::ggml_backend_alloc_ctx_tensors_from_buft(context, place);
                 let weights = Self { context, buffer, tensor };
                 // What says how it is laid out.
                 (!(*tensor).extra.is_null()).then_some(weights)
@@ -212,10 +214,24 @@ mod tests {
 
     #[test]
     fn weights_are_laid_out_as_by_one_thread() {
-        let Some(weights) = Weights::new(1536, 5120) else {
+        let kinds = [
+            sys::GGML_TYPE_Q4_K,
+            sys::GGML_TYPE_Q4_0,
+            sys::GGML_TYPE_Q8_0,
+            sys::GGML_TYPE_Q2_K,
+            sys::GGML_TYPE_Q5_K,
+            sys::GGML_TYPE_Q6_K,
+            sys::GGML_TYPE_IQ4_NL,
+            sys::GGML_TYPE_MXFP4,
+        ];
+        let repacked: Vec<Weights> = kinds.into_iter().filter_map(|kind| Weights::new(kind, 1536, 5120)).collect();
+        if repacked.is_empty() {
             eprintln!("skipped: this processor takes weights as they are");
-            return;
-        };
+        }
+        repacked.iter().for_each(compare);
+    }
+
+    fn compare(weights: &Weights) {
         let data: Vec<u8> = (0..weights.size()).map(|i| (i * 31 % 251) as u8).collect();
         // SAFETY: the data has the tensor's size.
         let by_one = weights.after(|w| unsafe {

@@ -174,11 +174,12 @@ impl<'m> Scheduler<'m> {
             let generation = &self.running[index];
             // What is read in the background gives way sooner, and what is read ahead loses the batch that it gives way in.
             let most = match urgent {
-                Some(_) if generation.reads_ahead() => portion / 4,
+                Some(_) if generation.reads_ahead() => portion.min(self.worker.chunk / 4),
                 Some(_) => portion,
-                None => portion / 2,
+                None => portion.min(self.worker.chunk / 2),
             };
-            let (tokens, all) = generation.tokens(&self.worker, most.saturating_sub(rows.len()).max(1));
+            // A long draft leaves something to what reads beside it.
+            let (tokens, all) = generation.tokens(&self.worker, most.saturating_sub(rows.len()).max(portion / 8));
             parts.push(Part { generation: index, first: rows.len(), count: tokens.len() });
             let (slot, last) = (generation.slot(), tokens.len() - 1);
             let at = self.worker.slots[slot].len();

@@ -34,8 +34,8 @@ const NODES: usize = 16;
 /// all of it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Beside other programs a batch of reading is so many times smaller.
-const CROWDED: usize = 8;
+/// The fewest tokens that are read at a time beside other programs; with fewer it would take longer for each.
+const FEWEST: usize = 64;
 
 /// So often one token is begun again with another number of threads.
 const MOST_RESTARTS: usize = 4;
@@ -94,6 +94,8 @@ pub struct Worker<'m> {
     pub alone: bool,
     /// Layers are on a GPU.
     on_gpu: bool,
+    /// Tokens a second of the last batch of reading.
+    reading: f64,
     snapshots: Option<Snapshots>,
 }
 
@@ -122,6 +124,7 @@ impl<'m> Worker<'m> {
             draft_model: None,
             alone: true,
             on_gpu: gpu,
+            reading: 0.0,
             snapshots,
         }
     }
@@ -162,9 +165,11 @@ impl<'m> Worker<'m> {
         self.looked = Instant::now();
     }
 
-    /// Tokens to read at a time now: few beside other programs, so that it is soon seen when these have ended.
+    /// Tokens to read at a time now: beside other programs no more than until the next look around, so that it is soon seen
+    /// when these have ended.
     pub fn portion(&self) -> usize {
-        if self.threads.is_crowded() && !self.on_gpu { self.chunk / CROWDED } else { self.chunk }
+        let until_look = (self.reading * LOOK_AGAIN.as_secs_f64()) as usize;
+        if self.threads.is_crowded() && !self.on_gpu { until_look.max(FEWEST).min(self.chunk) } else { self.chunk }
     }
 
     /// Brings a slot to as much of `prompt` as can be had without decoding: of what it holds itself, of what another slot
@@ -332,7 +337,11 @@ impl<'m> Worker<'m> {
             let position = i32::try_from(row.position).map_err(|e| broken(&e))?;
             self.batch.add(row.token, position, &[id(row.slot)], row.logits).map_err(|e| broken(&e))?;
         }
+        let start = Instant::now();
         let computed = if let [row] = rows { self.compute_token(row, watch) } else { self.compute(watch) };
+        if reads {
+            self.reading = rows.len() as f64 / start.elapsed().as_secs_f64().max(1e-9);
+        }
         match computed {
             Ok(()) => Ok(()),
             Err(DecodeError::NoKvCacheSlot) => Err(Failure::Full),
